@@ -1,0 +1,83 @@
+//! The user attributes that hold assurance. All are mutable, and no app client may write one.
+
+use crate::verification::Malformed;
+
+/// The names.
+pub mod names {
+    /// Who was proofed, as the provider knows them.
+    pub const BLOCKID_SUB: &str = "custom:blockid_sub";
+    /// The identity assurance level: `0` to `3`.
+    pub const IAL: &str = "custom:ial";
+    /// The authenticator assurance level: `0` to `3`.
+    pub const AAL: &str = "custom:aal";
+    /// Where the proofing stands: `approved`, `declined`, `expired`, `abandoned`, `in_review`, `insufficient`.
+    pub const IDV_STATUS: &str = "custom:idv_status";
+    /// When the approval happened, RFC 3339.
+    pub const IDV_PROOFED_AT: &str = "custom:idv_proofed_at";
+    /// Until when the approval holds, RFC 3339.
+    pub const IDV_EXPIRES_AT: &str = "custom:idv_expires_at";
+    /// The proofing session that the status is of.
+    pub const IDV_SESSION: &str = "custom:idv_session";
+    /// The type of the evidence shown.
+    pub const IDV_EVIDENCE: &str = "custom:idv_evidence";
+    /// The trust framework and its revision.
+    pub const IDV_FRAMEWORK: &str = "custom:idv_framework";
+    /// What was applied last: `1 <occurred_at> <event_id> <body_sha256>`.
+    pub const IDV_RECEIPT: &str = "custom:idv_receipt";
+}
+
+/// Every assurance attribute: what a pool's schema must have and what no app client may write.
+pub const ASSURANCE_ATTRIBUTES: [&str; 10] = [
+    names::BLOCKID_SUB,
+    names::IAL,
+    names::AAL,
+    names::IDV_STATUS,
+    names::IDV_PROOFED_AT,
+    names::IDV_EXPIRES_AT,
+    names::IDV_SESSION,
+    names::IDV_EVIDENCE,
+    names::IDV_FRAMEWORK,
+    names::IDV_RECEIPT,
+];
+
+/// The longest value of a custom attribute (Cognito developer guide, "Working with user attributes").
+pub const MAXIMUM_VALUE_CHARS: usize = 2048;
+
+/// The value of an attribute. Never empty: an empty value would delete the attribute (API reference,
+/// `AdminUpdateUserAttributes`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct AttributeValue(String);
+
+impl AttributeValue {
+    /// Takes 1 to [`MAXIMUM_VALUE_CHARS`] characters.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is empty or longer.
+    pub fn new(text: impl Into<String>) -> Result<Self, Malformed> {
+        let text = text.into();
+        if text.is_empty() || text.chars().count() > MAXIMUM_VALUE_CHARS { Err(Malformed) } else { Ok(Self(text)) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A change to one attribute. To delete one is never an accident: it has a word of its own.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AttributeChange {
+    /// Give the attribute this value.
+    Set(&'static str, AttributeValue),
+    /// Delete the attribute.
+    Clear(&'static str),
+}
+
+impl AttributeChange {
+    /// The attribute's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Set(name, _) | Self::Clear(name) => name,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The audit log: one JSON line for each change of state, each with a stable code and the receipt id as its thread.
+//!
+//! Who a record is about stands in it as a pseudonym: an HMAC over pool and user name under the audit key. Whoever
+//! holds that key and knows a name can look for it; nobody can read a name out of the log.
+
+use serde::Serialize;
+
+use crate::assurance::{QuarantineReason, Settled};
+use crate::delivery::hex;
+use crate::envelope::{Content, Envelope};
+use crate::key_ring::Key;
+use crate::timestamp::Timestamp;
+use crate::verification::UserReference;
+
+/// The version of the code, as it stands in every record.
+pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What happened. The codes never change their meaning; a new meaning gets a new code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditCode {
+    /// A process started.
+    Started,
+    /// A callback was authenticated, read and enqueued.
+    Accepted,
+    /// A callback was authenticated and enqueued, but its body cannot be read.
+    AcceptedUnreadable,
+    /// A callback was not authenticated.
+    Refused,
+    /// A request was not a callback at all: path, method, type, size, encoding.
+    Rejected,
+    /// A callback could not be taken in now; the sender was asked to send it again.
+    Deferred,
+    /// The event was settled like this.
+    Settled(Settled),
+    /// The message went to the dead letters.
+    Quarantined,
+    /// The message goes back to the queue because of a fault that passes.
+    Retried,
+    /// The message goes back to the queue because of a fault that an operator must mend.
+    Misconfigured,
+    /// The message goes back to the queue untried: too little time, or behind one of its user's that failed.
+    Left,
+}
+
+impl AuditCode {
+    /// Every code, for tables and tests.
+    pub const ALL: [Self; 17] = [
+        Self::Started,
+        Self::Accepted,
+        Self::AcceptedUnreadable,
+        Self::Refused,
+        Self::Rejected,
+        Self::Deferred,
+        Self::Settled(Settled::Applied),
+        Self::Settled(Settled::Recorded),
+        Self::Settled(Settled::Insufficient),
+        Self::Settled(Settled::Revoked),
+        Self::Settled(Settled::Noted),
+        Self::Settled(Settled::Superseded),
+        Self::Settled(Settled::Duplicate),
+        Self::Quarantined,
+        Self::Retried,
+        Self::Misconfigured,
+        Self::Left,
+    ];
+
+    /// The code and its word.
+    pub fn code_and_word(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Started => ("IDV0001", "started"),
+            Self::Accepted => ("IDV1001", "accepted"),
+            Self::AcceptedUnreadable => ("IDV1002", "accepted_unreadable"),
+            Self::Refused => ("IDV1101", "refused"),
+            Self::Rejected => ("IDV1102", "rejected"),
+            Self::Deferred => ("IDV1201", "deferred"),
+            Self::Settled(Settled::Applied) => ("IDV2001", "applied"),
+            Self::Settled(Settled::Recorded) => ("IDV2002", "recorded"),
+            Self::Settled(Settled::Insufficient) => ("IDV2003", "insufficient"),
+            Self::Settled(Settled::Revoked) => ("IDV2004", "revoked"),
+            Self::Settled(Settled::Noted) => ("IDV2005", "noted"),
+            Self::Settled(Settled::Superseded) => ("IDV2006", "superseded"),
+            Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
+            Self::Quarantined => ("IDV2101", "quarantined"),
+            Self::Retried => ("IDV2201", "retried"),
+            Self::Misconfigured => ("IDV2202", "misconfigured"),
+            Self::Left => ("IDV2203", "left"),
+        }
+    }
+}
+
+/// One record.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuditRecord {
+    schema: &'static str,
+    code: &'static str,
+    /// What happened, in a word.
+    pub event: &'static str,
+    at: String,
+    version: &'static str,
+    /// The thread through all stages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    /// Set where the signature does not say when it was made, so that this could be a captured request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unbound_timestamp: bool,
+    /// The user's pseudonym.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_pool: Option<String>,
+    /// Why: a stable word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// More about the reason: a field's name and the rule it breaks, a call and its error code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// SQS' message id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// How often the message was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// When the message comes back, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_in_seconds: Option<u64>,
+    /// The identity assurance level before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ial_before: Option<u8>,
+    /// The identity assurance level after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ial_after: Option<u8>,
+    /// Whether this confirmed the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<bool>,
+}
+
+impl AuditRecord {
+    /// A record of this, now.
+    pub fn new(code: AuditCode, at: Timestamp) -> Self {
+        let (code, event) = code.code_and_word();
+        Self {
+            schema: "idv-audit/1",
+            code,
+            event,
+            at: at.to_string(),
+            version: CODE_VERSION,
+            receipt_id: None,
+            event_id: None,
+            session_id: None,
+            body_sha256: None,
+            key_id: None,
+            trace_id: None,
+            unbound_timestamp: false,
+            user: None,
+            user_pool: None,
+            reason: None,
+            detail: None,
+            message_id: None,
+            attempt: None,
+            retry_in_seconds: None,
+            ial_before: None,
+            ial_after: None,
+            confirmed: None,
+        }
+    }
+
+    /// With all that may be told of this accepted callback.
+    #[must_use]
+    pub fn about(mut self, envelope: &Envelope, audit_key: &Key) -> Self {
+        self.receipt_id = Some(envelope.receipt_id().as_str().to_owned());
+        self.event_id = envelope.event_id().map(ToString::to_string);
+        self.body_sha256 = Some(envelope.body_sha256.as_str().to_owned());
+        self.key_id = Some(envelope.key_id.clone());
+        self.trace_id.clone_from(&envelope.trace_id);
+        if let Content::Event(event) = &envelope.content {
+            self.session_id = Some(event.session.to_string());
+            self.user = Some(pseudonym(audit_key, &event.user));
+            self.user_pool = Some(event.user.pool.to_string());
+        }
+        self
+    }
+
+    /// With a reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// With more about the reason.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With the reason of a quarantine.
+    #[must_use]
+    pub fn quarantined(self, reason: QuarantineReason) -> Self {
+        self.because(reason.code())
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+/// The pseudonym of a user: `u_` and 32 hexadecimal digits.
+pub fn pseudonym(audit_key: &Key, user: &UserReference) -> String {
+    let (pool, username) = (user.pool.as_str().as_bytes(), user.username.as_str().to_lowercase());
+    let tag = audit_key.secret.mac(&[b"idv-callback/pseudonym/1\n", pool, b"\n", username.as_bytes()]);
+    let digits: String = hex(&tag.to_bytes()).chars().take(32).collect();
+    format!("u_{digits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AuditCode;
+
+    #[test]
+    fn no_two_events_share_a_code_or_a_word() {
+        let pairs: Vec<_> = AuditCode::ALL.iter().map(|code| code.code_and_word()).collect();
+        for (index, (code, word)) in pairs.iter().enumerate() {
+            assert!(pairs.iter().skip(index + 1).all(|(c, w)| c != code && w != word), "{code} {word}");
+        }
+    }
+}

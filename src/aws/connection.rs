@@ -1,0 +1,151 @@
+//! How this system talks to AWS: TLS by ring, Amazon's own root certificates, short timeouts, few retries.
+//!
+//! The SDK's default TLS (aws-lc) gathers entropy at its first handshake, which at 128 MB of Lambda memory costs two
+//! thirds of a second of somebody's first request; ring does not.
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::config::{CA_BUNDLE, ConfigError, Environment};
+
+/// Amazon Trust Services' roots (amazontrust.com/repository): what every public AWS endpoint's chain ends in. Loading
+/// the system's whole store costs milliseconds of every cold start.
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+
+/// How long calls may take. Every call is tried at most twice.
+#[derive(Clone, Copy, Debug)]
+pub struct CallLimits {
+    /// One try.
+    pub attempt: Duration,
+    /// All tries together, the waiting between them included.
+    pub operation: Duration,
+}
+
+impl CallLimits {
+    /// For the callback function: senders wait 5 to 15 s for an answer, and a cold start may need two calls.
+    pub const CALLBACK: Self =
+        Self { attempt: Duration::from_millis(1500), operation: Duration::from_millis(3200) };
+
+    /// For the consumer: five calls of a record fit into [`RECORD_BUDGET`](crate::settlement::RECORD_BUDGET).
+    pub const CONSUMER: Self =
+        Self { attempt: Duration::from_millis(1900), operation: Duration::from_millis(4000) };
+
+    const CONNECT: Duration = Duration::from_millis(1000);
+    const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+    const TRIES: u32 = 2;
+}
+
+/// Where the credentials come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Credentials {
+    /// The environment, as in Lambda: no files are read, no metadata service is asked.
+    Environment,
+    /// The SDK's whole chain (environment, profiles, web identity, container, instance), for people and containers.
+    Chain,
+}
+
+/// The settings that all clients share: one HTTP client, so one connection for each endpoint.
+#[derive(Clone)]
+pub struct AwsConnection {
+    config: SdkConfig,
+    endpoints: EndpointOverrides,
+}
+
+#[derive(Clone)]
+struct EndpointOverrides {
+    sqs: Option<String>,
+    cognito: Option<String>,
+    secrets: Option<String>,
+}
+
+impl AwsConnection {
+    /// Reads region, endpoints and certificates from the environment. Opens nothing yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the region is not set or a certificate file cannot be read.
+    pub async fn new(
+        environment: &Environment,
+        limits: CallLimits,
+        credentials: Credentials,
+    ) -> Result<Self, ConfigError> {
+        let region = environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
+        let region = region.ok_or_else(|| "AWS_REGION is not set, for example AWS_REGION=us-east-1".to_owned())?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CallLimits::CONNECT)
+            .operation_attempt_timeout(limits.attempt)
+            .operation_timeout(limits.operation)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(CallLimits::TRIES)
+            .with_initial_backoff(CallLimits::FIRST_BACKOFF);
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .credentials_provider(credentials_provider(credentials, &region).await)
+            .http_client(http_client(environment.get(CA_BUNDLE).as_deref())?)
+            .sleep_impl(TokioSleep::new())
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            .build();
+        let endpoint = |name| environment.get(name).or_else(|| environment.get("AWS_ENDPOINT_URL"));
+        let endpoints = EndpointOverrides {
+            sqs: endpoint("AWS_ENDPOINT_URL_SQS"),
+            cognito: endpoint("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"),
+            secrets: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        };
+        Ok(Self { config, endpoints })
+    }
+
+    pub(super) fn sqs(&self) -> aws_sdk_sqs::Client {
+        let mut config = aws_sdk_sqs::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoints.sqs.clone());
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    pub(super) fn cognito(&self) -> aws_sdk_cognitoidentityprovider::Client {
+        let mut config = aws_sdk_cognitoidentityprovider::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoints.cognito.clone());
+        aws_sdk_cognitoidentityprovider::Client::from_conf(config.build())
+    }
+
+    pub(super) fn secrets(&self) -> aws_sdk_secretsmanager::Client {
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoints.secrets.clone());
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
+}
+
+async fn credentials_provider(credentials: Credentials, region: &str) -> SharedCredentialsProvider {
+    fn shared(provider: impl ProvideCredentials + 'static) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(provider)
+    }
+    match credentials {
+        Credentials::Environment => shared(EnvironmentVariableCredentialsProvider::new()),
+        Credentials::Chain => {
+            let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder();
+            shared(chain.region(Region::new(region.to_owned())).build().await)
+        }
+    }
+}
+
+fn http_client(ca_bundle: Option<&str>) -> Result<SharedHttpClient, ConfigError> {
+    let roots = match ca_bundle {
+        None => AMAZON_ROOTS.to_vec(),
+        Some(path) => std::fs::read(path).map_err(|error| {
+            format!("{CA_BUNDLE} must be a readable file of PEM certificates, but {path} is not: {error}")
+        })?,
+    };
+    let trust = TrustStore::empty().with_pem_certificate(roots);
+    let tls = TlsContext::builder().with_trust_store(trust).build();
+    let tls = tls.map_err(|error| format!("{CA_BUNDLE} must hold PEM certificates: {error}"))?;
+    let client = aws_smithy_http_client::Builder::new();
+    Ok(client.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+}

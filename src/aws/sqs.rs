@@ -1,0 +1,166 @@
+//! The queues, by SQS (API reference: `SendMessage`, `ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`,
+//! `GetQueueAttributes`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::connection::AwsConnection;
+use super::failure::{Failure, Sort};
+use crate::ports::{
+    CallbackQueue, DeadLetters, Fault, MessageSource, OutgoingMessage, QueueError, ReceivedMessage, Redelivery,
+};
+
+/// The longest time that a receive waits for a message (API reference, `WaitTimeSeconds`).
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// A receive that waits needs more time than the other calls.
+const RECEIVE_LIMIT: Duration = Duration::from_secs(25);
+
+/// One FIFO queue.
+#[derive(Clone)]
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+}
+
+/// The callback queue together with its dead-letter queue.
+#[derive(Clone)]
+pub struct MessageQueue {
+    /// The callback queue.
+    pub callbacks: SqsQueue,
+    /// The dead letters.
+    pub dead_letters: SqsQueue,
+}
+
+impl SqsQueue {
+    /// The queue at this URL.
+    pub fn new(connection: &AwsConnection, url: &str) -> Self {
+        Self { client: connection.sqs(), url: url.to_owned() }
+    }
+
+    /// Asks for one attribute of the queue, so that the connection is open before the first callback needs it. What
+    /// comes back does not matter: sending tells for itself what is wrong.
+    ///
+    /// # Errors
+    /// [`QueueError`] when the queue cannot be asked.
+    pub async fn warm_up(&self) -> Result<(), QueueError> {
+        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let answer = request.attribute_names(QueueAttributeName::FifoQueue).send().await;
+        answer.map(drop).map_err(|error| failed("GetQueueAttributes", &error))
+    }
+
+    async fn send_message(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        let attributes = message.attributes.into_iter().map(|(name, value)| Ok((name, text_attribute(value)?)));
+        let attributes: Result<HashMap<_, _>, QueueError> = attributes.collect();
+        let request = self.client.send_message().queue_url(&self.url).message_body(message.body);
+        let request = request
+            .message_group_id(message.group_id)
+            .message_deduplication_id(message.deduplication_id)
+            .set_message_attributes(Some(attributes?).filter(|attributes| !attributes.is_empty()));
+        request.send().await.map(drop).map_err(|error| failed("SendMessage", &error))
+    }
+}
+
+impl CallbackQueue for SqsQueue {
+    async fn send(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        self.send_message(message).await
+    }
+}
+
+impl MessageSource for SqsQueue {
+    async fn receive(&self, most: u32) -> Result<Vec<ReceivedMessage>, QueueError> {
+        let limit = aws_smithy_types::timeout::TimeoutConfig::builder()
+            .operation_attempt_timeout(RECEIVE_LIMIT)
+            .operation_timeout(RECEIVE_LIMIT)
+            .build();
+        let request = self.client.receive_message().queue_url(&self.url);
+        let request = request
+            .max_number_of_messages(i32::try_from(most.min(10)).unwrap_or(10))
+            .wait_time_seconds(i32::try_from(LONG_POLL.as_secs()).unwrap_or(20))
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All");
+        let limits = aws_sdk_sqs::config::Builder::new().timeout_config(limit);
+        let answer = request.customize().config_override(limits).send().await;
+        let messages = answer.map_err(|error| failed("ReceiveMessage", &error))?.messages.unwrap_or_default();
+        messages.into_iter().map(received).collect()
+    }
+
+    async fn delete(&self, handle: &str) -> Result<(), QueueError> {
+        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(handle);
+        request.send().await.map(drop).map_err(|error| failed("DeleteMessage", &error))
+    }
+}
+
+impl Redelivery for SqsQueue {
+    async fn delay(&self, handle: &str, delay: Duration) -> Result<(), QueueError> {
+        let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
+        let request = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(handle);
+        let answer = request.visibility_timeout(seconds).send().await;
+        answer.map(drop).map_err(|error| failed("ChangeMessageVisibility", &error))
+    }
+}
+
+impl Redelivery for MessageQueue {
+    async fn delay(&self, handle: &str, delay: Duration) -> Result<(), QueueError> {
+        self.callbacks.delay(handle, delay).await
+    }
+}
+
+impl DeadLetters for MessageQueue {
+    /// The deduplication id is the message's own id, as when SQS moves a message to a FIFO dead-letter queue itself.
+    async fn put(
+        &self,
+        message: &ReceivedMessage,
+        attributes: BTreeMap<String, String>,
+    ) -> Result<(), QueueError> {
+        let mut all = message.attributes.clone();
+        all.extend(attributes);
+        let outgoing = OutgoingMessage {
+            body: message.body.clone(),
+            group_id: message.group_id.clone(),
+            deduplication_id: message.id.clone(),
+            attributes: all,
+        };
+        self.dead_letters.send_message(outgoing).await
+    }
+}
+
+fn text_attribute(value: String) -> Result<MessageAttributeValue, QueueError> {
+    let attribute = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+    attribute.map_err(|_| QueueError::Misconfigured(Fault::new("SendMessage", "bad_attribute")))
+}
+
+fn received(message: Message) -> Result<ReceivedMessage, QueueError> {
+    let incomplete = || QueueError::Misconfigured(Fault::new("ReceiveMessage", "not_a_fifo_queue"));
+    let system = message.attributes.unwrap_or_default();
+    let attempt = system.get(&MessageSystemAttributeName::ApproximateReceiveCount);
+    let attributes = message.message_attributes.unwrap_or_default().into_iter();
+    Ok(ReceivedMessage {
+        id: message.message_id.ok_or_else(incomplete)?,
+        handle: message.receipt_handle.ok_or_else(incomplete)?,
+        body: message.body.unwrap_or_default(),
+        group_id: system.get(&MessageSystemAttributeName::MessageGroupId).ok_or_else(incomplete)?.clone(),
+        attempt: attempt.and_then(|count| count.parse().ok()).unwrap_or(1),
+        attributes: attributes.filter_map(|(name, value)| Some((name, value.string_value?))).collect(),
+    })
+}
+
+fn failed<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpResponse>) -> QueueError {
+    let Failure { fault, sort } = Failure::of(call, error);
+    match (sort, fault.code.as_str()) {
+        (Sort::Passing, _) => QueueError::Passing(fault),
+        // An expired handle of a FIFO queue is answered with InvalidParameterValue.
+        (Sort::Other, "MessageNotInflight" | "ReceiptHandleIsInvalid" | "InvalidParameterValue")
+            if matches!(call, "DeleteMessage" | "ChangeMessageVisibility") =>
+        {
+            QueueError::NotInFlight(fault)
+        }
+        (Sort::Other, _) => QueueError::Misconfigured(fault),
+    }
+}

@@ -1,0 +1,365 @@
+//! Configuration from the environment: read here and nowhere else, all errors at once, each with the variable's name,
+//! what it must be and an example.
+
+use std::fmt;
+
+use crate::assurance::Policy;
+use crate::delivery::SignatureProfile;
+use crate::verification::{AssuranceLevel, PoolId};
+
+/// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
+/// variables of the AWS SDKs that are read by the adapters are listed, too.
+pub const VARIABLES: [Variable; 16] = [
+    Variable("IDV_QUEUE_URL", "the callback queue", "https://sqs.us-east-1.amazonaws.com/123456789012/idv.fifo"),
+    Variable(
+        "IDV_DEAD_LETTER_QUEUE_URL",
+        "the dead-letter queue",
+        "https://sqs.us-east-1.amazonaws.com/123456789012/idv-dead-letters.fifo",
+    ),
+    Variable("IDV_KEY_RING_SECRET_ID", "the Secrets Manager secret that holds the key ring", "idv/key-ring"),
+    Variable("IDV_KEY_RING_FILE", "a file that holds the key ring, instead of a secret", "key-ring.json"),
+    Variable("IDV_SIGNATURE_PROFILE", "how callbacks are signed (default standard-webhooks)", "timestamped"),
+    Variable(
+        "IDV_SIGNATURE_HEADER",
+        "the signature's header field (default x-1kosmos-signature)",
+        "x-1kosmos-signature",
+    ),
+    Variable(
+        "IDV_ALLOW_UNBOUND_TIMESTAMP",
+        "true to allow the profile body-only, which cannot tell a captured request from a new one (default false)",
+        "true",
+    ),
+    Variable("IDV_USER_POOL_IDS", "the user pools that may be written to", "us-east-1_AbC123,us-east-1_DeF456"),
+    Variable("IDV_MINIMUM_IAL", "the least identity assurance level that counts, 1 to 3 (default 2)", "2"),
+    Variable("IDV_BINDING", "required or optional (default required)", "required"),
+    Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 1000 (default 10)", "10"),
+    Variable("AWS_REGION", "the region", "us-east-1"),
+    Variable("AWS_ENDPOINT_URL", "one endpoint for all services, for tests", "http://127.0.0.1:4566"),
+    Variable("AWS_ENDPOINT_URL_SQS", "the endpoint of SQS", "https://vpce-0a1b.sqs.us-east-1.vpce.amazonaws.com"),
+    Variable(
+        "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+        "the endpoint of Cognito",
+        "https://cognito-idp.us-east-1.amazonaws.com",
+    ),
+    Variable(
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        "the endpoint of Secrets Manager",
+        "https://secretsmanager.us-east-1.amazonaws.com",
+    ),
+];
+
+/// A file of root certificates to trust instead of Amazon's own, for private endpoints: a variable of the AWS CLI.
+pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// A variable: its name, what it is for, and an example.
+pub struct Variable(pub &'static str, pub &'static str, pub &'static str);
+
+/// Where values come from: the process's environment, or a test's table.
+pub struct Environment(Box<dyn Fn(&str) -> Option<String> + Send + Sync>);
+
+impl Environment {
+    /// The environment of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    pub fn of_this_process() -> Self {
+        Self(Box::new(|name| std::env::var(name).ok()))
+    }
+
+    /// An environment that holds what this function gives.
+    pub fn new(get: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Box::new(get))
+    }
+
+    /// The value of a variable; an empty one is the same as none.
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} error(s): {}", self.0.len(), self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<String> for ConfigError {
+    fn from(complaint: String) -> Self {
+        Self(vec![complaint])
+    }
+}
+
+/// Where the key ring is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRingSource {
+    /// A secret of Secrets Manager: its name or ARN.
+    Secret(String),
+    /// A file.
+    File(std::path::PathBuf),
+}
+
+/// The configuration of the callback function.
+#[derive(Debug)]
+pub struct CallbackConfig {
+    /// `IDV_QUEUE_URL`
+    pub queue_url: String,
+    /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
+    pub key_ring: KeyRingSource,
+    /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
+    pub profile: SignatureProfile,
+}
+
+/// The configuration of the consumer function.
+#[derive(Debug)]
+pub struct ConsumerConfig {
+    /// `IDV_QUEUE_URL`
+    pub queue_url: String,
+    /// `IDV_DEAD_LETTER_QUEUE_URL`
+    pub dead_letter_queue_url: String,
+    /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
+    pub key_ring: KeyRingSource,
+    /// `IDV_USER_POOL_IDS`, `IDV_MINIMUM_IAL`, `IDV_BINDING`
+    pub policy: Policy,
+    /// `IDV_COGNITO_RPS`
+    pub cognito_rps: u32,
+}
+
+impl CallbackConfig {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let queue_url = reader.url("IDV_QUEUE_URL");
+        let key_ring = reader.key_ring();
+        let profile = reader.profile();
+        reader.finish((queue_url, key_ring, profile)).and_then(|values| match values {
+            (Some(queue_url), Some(key_ring), Some(profile)) => Ok(Self { queue_url, key_ring, profile }),
+            _ => Err(ConfigError(Vec::new())),
+        })
+    }
+}
+
+impl ConsumerConfig {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let urls = (reader.url("IDV_QUEUE_URL"), reader.url("IDV_DEAD_LETTER_QUEUE_URL"));
+        let key_ring = reader.key_ring();
+        let pools = reader.pools();
+        let (minimum_ial, binding_required) = (reader.minimum_ial(), reader.binding_required());
+        let cognito_rps = reader.cognito_rps();
+        reader.finish((urls, key_ring, pools)).and_then(|values| match values {
+            ((Some(queue_url), Some(dead_letter_queue_url)), Some(key_ring), Some(pools)) => Ok(Self {
+                queue_url,
+                dead_letter_queue_url,
+                key_ring,
+                policy: Policy { pools, minimum_ial, binding_required },
+                cognito_rps,
+            }),
+            _ => Err(ConfigError(Vec::new())),
+        })
+    }
+}
+
+/// The part of the configuration that the embedded stack takes from the environment, too.
+#[derive(Debug)]
+pub struct LocalConfig {
+    /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
+    pub profile: SignatureProfile,
+    /// `IDV_MINIMUM_IAL`
+    pub minimum_ial: AssuranceLevel,
+    /// `IDV_BINDING`, here optional unless set: senders that did not open a session have no binding.
+    pub binding_required: bool,
+    /// `IDV_COGNITO_RPS`
+    pub cognito_rps: u32,
+}
+
+impl LocalConfig {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let profile = reader.profile();
+        let minimum_ial = reader.minimum_ial();
+        let binding_required = environment.get("IDV_BINDING").is_some() && reader.binding_required();
+        let cognito_rps = reader.cognito_rps();
+        let profile = reader.finish(profile)?.ok_or_else(|| ConfigError(Vec::new()))?;
+        Ok(Self { profile, minimum_ial, binding_required, cognito_rps })
+    }
+}
+
+/// Reads variables and gathers complaints.
+struct Reader<'e> {
+    environment: &'e Environment,
+    complaints: Vec<String>,
+}
+
+impl<'e> Reader<'e> {
+    fn new(environment: &'e Environment) -> Self {
+        Self { environment, complaints: Vec::new() }
+    }
+
+    fn finish<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.complaints.is_empty() { Ok(value) } else { Err(ConfigError(self.complaints)) }
+    }
+
+    fn complain(&mut self, name: &str, problem: &str) {
+        let example = VARIABLES.iter().find(|variable| variable.0 == name).map_or("", |variable| variable.2);
+        self.complaints.push(format!("{name} {problem}, for example {name}={example}"));
+    }
+
+    /// The value read; complains when it cannot be, and where there is none and no default.
+    fn value<T>(
+        &mut self,
+        name: &str,
+        default: Option<T>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let result = match (self.environment.get(name), default) {
+            (Some(text), _) => read(&text),
+            (None, Some(default)) => Ok(default),
+            (None, None) => Err("is not set".to_owned()),
+        };
+        result.map_err(|problem| self.complain(name, &problem)).ok()
+    }
+
+    fn url(&mut self, name: &str) -> Option<String> {
+        self.value(name, None, |text| {
+            let is_url = text.starts_with("https://") || text.starts_with("http://");
+            if !is_url {
+                return Err("must be a queue URL".to_owned());
+            }
+            if !text.ends_with(".fifo") {
+                return Err("must be the URL of a FIFO queue, whose name ends in .fifo".to_owned());
+            }
+            Ok(text.to_owned())
+        })
+    }
+
+    fn key_ring(&mut self) -> Option<KeyRingSource> {
+        let secret = self.environment.get("IDV_KEY_RING_SECRET_ID").map(KeyRingSource::Secret);
+        let file = self.environment.get("IDV_KEY_RING_FILE").map(|path| KeyRingSource::File(path.into()));
+        match (secret, file) {
+            (Some(source), None) | (None, Some(source)) => Some(source),
+            (Some(_), Some(_)) => {
+                self.complain("IDV_KEY_RING_SECRET_ID", "and IDV_KEY_RING_FILE are both set; set one of them");
+                None
+            }
+            (None, None) => {
+                self.complain("IDV_KEY_RING_SECRET_ID", "is not set, nor is IDV_KEY_RING_FILE; set one of them");
+                None
+            }
+        }
+    }
+
+    fn profile(&mut self) -> Option<SignatureProfile> {
+        let profile =
+            self.value("IDV_SIGNATURE_PROFILE", Some(SignatureProfile::StandardWebhooks), |text| {
+                text.parse().map_err(|problem: String| problem.replacen("it ", "", 1))
+            })?;
+        let profile = match self.environment.get("IDV_SIGNATURE_HEADER") {
+            Some(name) => profile.with_header(&name),
+            None => profile,
+        };
+        let name = "IDV_ALLOW_UNBOUND_TIMESTAMP";
+        let allowed = self.value(name, Some(false), |text| {
+            text.parse().map_err(|_| "must be true or false".to_owned())
+        })?;
+        if !profile.binds_timestamp() && !allowed {
+            self.complain(name, "must be true to use the profile body-only, which accepts captured requests");
+            return None;
+        }
+        Some(profile)
+    }
+
+    fn pools(&mut self) -> Option<Vec<PoolId>> {
+        self.value("IDV_USER_POOL_IDS", None, |text| {
+            let pools: Result<Vec<_>, _> = text.split(',').map(|id| PoolId::new(id.trim())).collect();
+            pools.map_err(|_| "must be user pool ids, separated by commas".to_owned())
+        })
+    }
+
+    fn minimum_ial(&mut self) -> AssuranceLevel {
+        let level = self.value("IDV_MINIMUM_IAL", Some(2), |text| match text.parse() {
+            Ok(level @ 1..=3) => Ok(level),
+            _ => Err("must be 1, 2 or 3".to_owned()),
+        });
+        level.and_then(|level| AssuranceLevel::new(level).ok()).unwrap_or(AssuranceLevel::NONE)
+    }
+
+    fn binding_required(&mut self) -> bool {
+        let required = self.value("IDV_BINDING", Some(true), |text| match text {
+            "required" => Ok(true),
+            "optional" => Ok(false),
+            _ => Err("must be required or optional".to_owned()),
+        });
+        required.unwrap_or(true)
+    }
+
+    fn cognito_rps(&mut self) -> u32 {
+        let rps = self.value("IDV_COGNITO_RPS", Some(10), |text| match text.parse() {
+            Ok(rps @ 1..=1000) => Ok(rps),
+            _ => Err("must be a whole number from 1 to 1000".to_owned()),
+        });
+        rps.unwrap_or(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CallbackConfig, ConsumerConfig, Environment};
+
+    fn environment(pairs: &'static [(&'static str, &'static str)]) -> Environment {
+        Environment::new(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn all_errors_come_at_once_with_name_rule_and_example() {
+        let error = ConsumerConfig::read(&environment(&[
+            ("IDV_QUEUE_URL", "idv.fifo"),
+            ("IDV_DEAD_LETTER_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/dead"),
+            ("IDV_USER_POOL_IDS", "us-east-1"),
+            ("IDV_MINIMUM_IAL", "0"),
+            ("IDV_BINDING", "yes"),
+            ("IDV_COGNITO_RPS", "fast"),
+        ]))
+        .unwrap_err()
+        .to_string();
+        for expected in [
+            "7 error(s)",
+            "IDV_QUEUE_URL must be a queue URL, for example IDV_QUEUE_URL=https://",
+            "IDV_DEAD_LETTER_QUEUE_URL must be the URL of a FIFO queue",
+            "IDV_KEY_RING_SECRET_ID is not set, nor is IDV_KEY_RING_FILE",
+            "IDV_USER_POOL_IDS must be user pool ids",
+            "IDV_MINIMUM_IAL must be 1, 2 or 3",
+            "IDV_BINDING must be required or optional",
+            "IDV_COGNITO_RPS must be a whole number",
+        ] {
+            assert!(error.contains(expected), "{expected} not in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_without_freshness_must_be_allowed_by_name() {
+        const BASE: [(&str, &str); 3] = [
+            ("IDV_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/idv.fifo"),
+            ("IDV_KEY_RING_FILE", "ring.json"),
+            ("IDV_SIGNATURE_PROFILE", "body-only"),
+        ];
+        let error = CallbackConfig::read(&environment(&BASE)).unwrap_err().to_string();
+        assert!(error.contains("IDV_ALLOW_UNBOUND_TIMESTAMP must be true"), "{error}");
+        const ALLOWED: [(&str, &str); 4] = [BASE[0], BASE[1], BASE[2], ("IDV_ALLOW_UNBOUND_TIMESTAMP", "true")];
+        assert!(CallbackConfig::read(&environment(&ALLOWED)).is_ok());
+    }
+}

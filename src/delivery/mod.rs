@@ -1,0 +1,18 @@
+//! From received bytes to a verified event.
+//!
+//! A [`Delivery`] starts [`Unverified`]: one signature of each kind was found and is well formed, and nothing more is
+//! known. Only [`Delivery::verify`] makes a [`Verified`] one, and only a verified delivery can be parsed: code that
+//! forgets to verify does not compile.
+
+mod authentication;
+mod header_fields;
+mod payload;
+mod profile;
+
+pub use authentication::{
+    AuthenticationError, Delivery, FUTURE_TOLERANCE, Freshness, PAST_TOLERANCE, Unverified, Verified,
+};
+pub use header_fields::HeaderFields;
+pub use payload::{Field, PAYLOAD_FIELDS, PayloadError, Unreadable};
+pub(crate) use profile::{hex, hex_tag};
+pub use profile::{DEFAULT_SIGNATURE_HEADER, SignatureProfile, sign};

@@ -1,0 +1,240 @@
+//! The front door: authenticate, read, enqueue, answer.
+//!
+//! The order of work is fixed, and nothing may come earlier: size, then what kind of request it is, one signature of
+//! each kind, the timestamp's form, the MAC, freshness, the body, the envelope, the queue, the answer. Before the MAC
+//! holds nothing is parsed, nothing is queued and no byte of the body reaches a log.
+
+use std::time::Duration;
+
+use crate::audit::{AuditCode, AuditRecord};
+use crate::delivery::{AuthenticationError, Delivery, Freshness, HeaderFields, SignatureProfile, Verified};
+use crate::envelope::{BodyDigest, Content, Envelope};
+use crate::key_cache::{KeyCache, Refresh};
+use crate::key_ring::KeyRing;
+use crate::ports::{
+    AuditSink, CallbackQueue, Clock, Deadline, KeyStore, KeyStoreError, OutgoingMessage, QueueError,
+};
+use crate::timestamp::Timestamp;
+
+mod answer;
+
+pub use answer::{Answer, Rejection};
+
+/// The path of the endpoint.
+pub const CALLBACK_PATH: &str = "/idv-callback";
+
+/// The largest body that is taken: Standard Webhooks asks senders to stay below 20 kB.
+pub const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
+
+/// How much time must be left for enqueueing to begin; with less, the sender is asked to send again.
+pub const ENQUEUE_BUDGET: Duration = Duration::from_millis(500);
+
+/// A request, whatever front door it came through.
+pub struct Request {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path, without the stage.
+    pub path: String,
+    /// The header fields.
+    pub headers: HeaderFields,
+    /// The body, as it was signed; none when the front door said base64 and it was not.
+    pub body: Option<Vec<u8>>,
+    /// The trace id.
+    pub trace_id: Option<String>,
+}
+
+/// The front door.
+pub struct Intake<Q, S, A, C> {
+    /// Where accepted callbacks go.
+    pub queue: Q,
+    /// The keys.
+    pub keys: KeyCache<S, C>,
+    /// The audit log.
+    pub audit: A,
+    /// The clock.
+    pub clock: C,
+    /// How callbacks are signed.
+    pub profile: SignatureProfile,
+}
+
+/// Why a callback was not taken in.
+enum Turned {
+    /// It is not a callback.
+    Away(Rejection),
+    /// It is not authentic.
+    Refused(AuthenticationError),
+    /// Not now.
+    Deferred { reason: &'static str, detail: String },
+}
+
+impl From<AuthenticationError> for Turned {
+    fn from(error: AuthenticationError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<KeyStoreError> for Turned {
+    fn from(error: KeyStoreError) -> Self {
+        Self::Deferred { reason: "key_store", detail: error.to_string() }
+    }
+}
+
+impl From<QueueError> for Turned {
+    fn from(error: QueueError) -> Self {
+        let reason = match error {
+            QueueError::Passing(_) => "queue",
+            QueueError::Misconfigured(_) | QueueError::NotInFlight(_) => "queue_misconfigured",
+        };
+        Self::Deferred { reason, detail: error.fault().to_string() }
+    }
+}
+
+impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
+    /// Takes a request in, or turns it away, and says so.
+    pub async fn answer(&self, request: &Request, deadline: Deadline) -> Answer {
+        let received_at = self.clock.now();
+        let (record, answer) = match self.take_in(request, received_at, deadline).await {
+            Ok((envelope, record)) => (record, Answer::accepted(&envelope)),
+            Err(turned) => turned.record_and_answer(received_at),
+        };
+        // What is not recorded was not accepted: the sender sends again, and the queue drops the second one.
+        match self.audit.record(&record) {
+            Ok(()) => answer,
+            Err(_) => Answer::try_again(),
+        }
+    }
+
+    async fn take_in(
+        &self,
+        request: &Request,
+        received_at: Timestamp,
+        deadline: Deadline,
+    ) -> Result<(Envelope, AuditRecord), Turned> {
+        let body = screen(request).map_err(Turned::Away)?;
+        let delivery = Delivery::read(&self.profile, &request.headers, body)?;
+        let (delivery, ring) = self.verify(&delivery, received_at).await?;
+        let envelope = envelop(&delivery, received_at, request.trace_id.clone());
+        self.enqueue(&envelope, &ring, deadline).await?;
+        let record = accepted_record(&envelope, &delivery, &ring, received_at);
+        Ok((envelope, record))
+    }
+
+    /// Verifies with the ring at hand, and once more with a newer one where no key matched: a key that was just added
+    /// works without a deploy.
+    async fn verify<'b>(
+        &self,
+        delivery: &Delivery<'b, crate::delivery::Unverified>,
+        now: Timestamp,
+    ) -> Result<(Delivery<'b, Verified>, std::sync::Arc<KeyRing>), Turned> {
+        let ring = self.keys.current().await?;
+        match delivery.verify(ring.webhook_keys_at(now), now) {
+            Err(AuthenticationError::NoKeyMatches) => {}
+            other => return Ok((other?, ring)),
+        }
+        match self.keys.refresh().await {
+            Refresh::Fetched(ring) => Ok((delivery.verify(ring.webhook_keys_at(now), now)?, ring)),
+            Refresh::NotDue => Err(AuthenticationError::NoKeyMatches.into()),
+            // The key may be one that we do not know yet: that is our fault, not the sender's.
+            Refresh::Failed(error) => Err(error.into()),
+        }
+    }
+
+    async fn enqueue(&self, envelope: &Envelope, ring: &KeyRing, deadline: Deadline) -> Result<(), Turned> {
+        let out_of_time = || Turned::Deferred { reason: "out_of_time", detail: String::new() };
+        let remaining = deadline.remaining(self.clock.now());
+        if remaining < ENQUEUE_BUDGET {
+            return Err(out_of_time());
+        }
+        // Neither can happen: a ring has a seal key, and an envelope always prints. If it did, nothing is lost.
+        let unsealed = || Turned::Deferred { reason: "seal", detail: String::new() };
+        let key = ring.seal.first().ok_or_else(unsealed)?;
+        let message = OutgoingMessage {
+            body: envelope.seal(key).map_err(|_| unsealed())?,
+            group_id: envelope.group_id(),
+            deduplication_id: envelope.deduplication_id(),
+            attributes: std::collections::BTreeMap::new(),
+        };
+        tokio::select! {
+            sent = self.queue.send(message) => Ok(sent?),
+            () = self.clock.sleep(remaining.saturating_sub(ENQUEUE_BUDGET / 2)) => Err(out_of_time()),
+        }
+    }
+}
+
+/// What kind of request it is; gives the body of a callback.
+fn screen(request: &Request) -> Result<&[u8], Rejection> {
+    let body = request.body.as_deref();
+    if body.is_some_and(|body| body.len() > MAXIMUM_BODY_BYTES) {
+        return Err(Rejection::TooLarge);
+    }
+    if request.path != CALLBACK_PATH {
+        return Err(Rejection::NotFound);
+    }
+    if request.method != "POST" {
+        return Err(Rejection::MethodNotAllowed);
+    }
+    if !request.headers.single("content-type").is_some_and(is_json) {
+        return Err(Rejection::UnsupportedMediaType);
+    }
+    body.ok_or(Rejection::NotBase64)
+}
+
+/// `application/json`, or a type built on it (RFC 6839), with or without parameters.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let plus_json =
+        essence.strip_prefix("application/").is_some_and(|sub| sub.len() > 5 && sub.ends_with("+json"));
+    essence == "application/json" || plus_json
+}
+
+fn envelop(delivery: &Delivery<'_, Verified>, received_at: Timestamp, trace_id: Option<String>) -> Envelope {
+    let content = match delivery.event(received_at) {
+        Ok(event) => Content::Event(event),
+        Err(error) => Content::Unreadable {
+            body: delivery.body().to_vec(),
+            message_id: delivery.message_id().cloned(),
+            problem: error.to_string(),
+        },
+    };
+    Envelope {
+        received_at,
+        key_id: delivery.key_id().to_owned(),
+        body_sha256: BodyDigest::of(delivery.body()),
+        trace_id,
+        content,
+    }
+}
+
+fn accepted_record(
+    envelope: &Envelope,
+    delivery: &Delivery<'_, Verified>,
+    ring: &KeyRing,
+    at: Timestamp,
+) -> AuditRecord {
+    let record = match &envelope.content {
+        Content::Event(_) => AuditRecord::new(AuditCode::Accepted, at),
+        Content::Unreadable { problem, .. } => {
+            AuditRecord::new(AuditCode::AcceptedUnreadable, at).because("unreadable").detail(problem)
+        }
+    };
+    let mut record = record.about(envelope, &ring.audit);
+    record.unbound_timestamp = delivery.freshness() == Freshness::Unbound;
+    record
+}
+
+impl Turned {
+    fn record_and_answer(self, at: Timestamp) -> (AuditRecord, Answer) {
+        match self {
+            Self::Away(rejection) => {
+                (AuditRecord::new(AuditCode::Rejected, at).because(rejection.code()), Answer::rejected(rejection))
+            }
+            Self::Refused(error) => {
+                (AuditRecord::new(AuditCode::Refused, at).because(error.code()), Answer::unauthenticated())
+            }
+            Self::Deferred { reason, detail } => {
+                let record = AuditRecord::new(AuditCode::Deferred, at).because(reason);
+                (if detail.is_empty() { record } else { record.detail(detail) }, Answer::try_again())
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The key ring, kept for a while, so that a callback costs no call to the key store and a new key needs no deploy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::key_ring::KeyRing;
+use crate::ports::{Clock, KeyStore, KeyStoreError};
+use crate::timestamp::Timestamp;
+
+/// How long a ring is used before it is fetched again: how long a removed key works on.
+pub const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
+
+/// How long a ring is used on while the key store cannot be reached.
+pub const STALE_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// The least time between two fetches that a failed check asks for: forged requests must not hammer the key store.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A key store and the ring last fetched from it.
+pub struct KeyCache<S, C> {
+    store: S,
+    clock: C,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ring: Option<(Arc<KeyRing>, Timestamp)>,
+    last_fetch: Option<(Timestamp, Result<(), KeyStoreError>)>,
+}
+
+/// What came of asking for a newer ring.
+pub enum Refresh {
+    /// The ring as it stands now.
+    Fetched(Arc<KeyRing>),
+    /// The ring at hand was fetched less than [`REFRESH_INTERVAL`] ago.
+    NotDue,
+    /// The key store cannot be reached, now or at the last try less than [`REFRESH_INTERVAL`] ago.
+    Failed(KeyStoreError),
+}
+
+impl<S: KeyStore, C: Clock> KeyCache<S, C> {
+    /// An empty cache before this store.
+    pub fn new(store: S, clock: C) -> Self {
+        Self { store, clock, state: Mutex::default() }
+    }
+
+    /// The ring, fetched if there is none younger than [`TIME_TO_LIVE`]. While the store cannot be reached the old one
+    /// serves for up to [`STALE_LIMIT`].
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when it cannot be fetched and there is no ring to go on with.
+    pub async fn current(&self) -> Result<Arc<KeyRing>, KeyStoreError> {
+        let mut state = self.state.lock().await;
+        let now = self.clock.now();
+        let at_hand = state.ring.as_ref().map(|(ring, at)| (Arc::clone(ring), now.since(*at)));
+        if let Some((ring, age)) = &at_hand {
+            let retry_due = state.last_fetch.as_ref().is_none_or(|(at, _)| now.since(*at) >= REFRESH_INTERVAL);
+            if *age < TIME_TO_LIVE || (!retry_due && *age < STALE_LIMIT) {
+                return Ok(Arc::clone(ring));
+            }
+        }
+        match (self.fetch(&mut state, now).await, at_hand) {
+            (Ok(ring), _) => Ok(ring),
+            (Err(_), Some((ring, age))) if age < STALE_LIMIT => Ok(ring),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Asks for a newer ring because a check failed with the one at hand.
+    pub async fn refresh(&self) -> Refresh {
+        let mut state = self.state.lock().await;
+        let now = self.clock.now();
+        match &state.last_fetch {
+            Some((at, result)) if now.since(*at) < REFRESH_INTERVAL => match result {
+                Ok(()) => Refresh::NotDue,
+                Err(error) => Refresh::Failed(error.clone()),
+            },
+            _ => match self.fetch(&mut state, now).await {
+                Ok(ring) => Refresh::Fetched(ring),
+                Err(error) => Refresh::Failed(error),
+            },
+        }
+    }
+
+    async fn fetch(&self, state: &mut State, now: Timestamp) -> Result<Arc<KeyRing>, KeyStoreError> {
+        let fetched = self.store.fetch().await.map(Arc::new);
+        state.last_fetch = Some((now, fetched.as_ref().map(drop).map_err(Clone::clone)));
+        if let Ok(ring) = &fetched {
+            state.ring = Some((Arc::clone(ring), now));
+        }
+        fetched
+    }
+}

@@ -1,0 +1,146 @@
+//! HTTP events: API Gateway REST (payload 1.0), HTTP API and function URL (payload 2.0), Application Load Balancer.
+//!
+//! One tolerant structure reads all three. The forms are those of the API Gateway developer guide ("Lambda proxy
+//! integrations", "Working with AWS Lambda proxy integrations for HTTP APIs") and of the Elastic Load Balancing user
+//! guide ("Lambda functions as targets").
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::HeaderFields;
+use crate::intake::{Answer, Intake, Request};
+use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore};
+
+/// An HTTP request as Lambda receives it. What is not needed is not read; what is missing is empty. No `Debug`: it
+/// holds a body.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpEvent {
+    http_method: Option<String>,
+    resource: Option<String>,
+    path: Option<String>,
+    raw_path: Option<String>,
+    headers: Option<BTreeMap<String, Option<String>>>,
+    multi_value_headers: Option<BTreeMap<String, Option<Vec<String>>>>,
+    request_context: Option<RequestContext>,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RequestContext {
+    stage: Option<String>,
+    http: Option<Http>,
+    elb: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Http {
+    method: Option<String>,
+}
+
+/// The answer as Lambda takes it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpResponse {
+    status_code: u16,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    multi_value_headers: BTreeMap<&'static str, Vec<String>>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+/// Answers one event.
+pub async fn handle_http<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock>(
+    intake: &Intake<Q, S, A, C>,
+    event: HttpEvent,
+    deadline: Deadline,
+) -> HttpResponse {
+    let multi_value = event.wants_multi_value_headers();
+    let request = event.into_request();
+    HttpResponse::new(intake.answer(&request, deadline).await, multi_value)
+}
+
+impl HttpEvent {
+    /// A load balancer that sends multi-value headers takes no other kind back.
+    fn wants_multi_value_headers(&self) -> bool {
+        self.multi_value_headers.is_some() && self.request_context.as_ref().is_some_and(|c| c.elb.is_some())
+    }
+
+    fn into_request(self) -> Request {
+        let context = self.request_context.unwrap_or_default();
+        let method = self.http_method.or(context.http.and_then(|http| http.method)).unwrap_or_default();
+        let path = match (self.resource, self.path, self.raw_path) {
+            // The resource is the route itself, without a base path mapping, unless it is a pattern.
+            (Some(resource), _, _) if resource.starts_with('/') && !resource.contains('{') => resource,
+            (_, Some(path), _) => path,
+            (_, None, raw_path) => without_stage(raw_path.unwrap_or_default(), context.stage.as_deref()),
+        };
+        let body = self.body.unwrap_or_default();
+        let body = if self.is_base64_encoded.unwrap_or_default() {
+            STANDARD.decode(body).ok()
+        } else {
+            Some(body.into_bytes())
+        };
+        let headers = header_fields(self.headers, self.multi_value_headers);
+        let trace_id = headers.single("x-amzn-trace-id").and_then(root_of_trace);
+        Request { method: method.to_ascii_uppercase(), path, headers, body, trace_id }
+    }
+}
+
+/// An HTTP API with a named stage puts it before the path.
+fn without_stage(path: String, stage: Option<&str>) -> String {
+    let stripped = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
+    match stripped {
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        _ => path,
+    }
+}
+
+/// Where both forms are there, the multi-value one holds every field and the other only the last of each name.
+fn header_fields(
+    single: Option<BTreeMap<String, Option<String>>>,
+    multi: Option<BTreeMap<String, Option<Vec<String>>>>,
+) -> HeaderFields {
+    match multi {
+        Some(multi) => multi
+            .into_iter()
+            .flat_map(|(name, values)| values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value)))
+            .collect(),
+        None => single.into_iter().flatten().filter_map(|(name, value)| Some((name, value?))).collect(),
+    }
+}
+
+/// `Root=1-67891233-abcdef012345678912345678` of the X-Ray header, if it is one: the sender can write anything there.
+fn root_of_trace(header: &str) -> Option<String> {
+    let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="))?;
+    let is_id = root.len() == 35 && root.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    is_id.then(|| root.to_owned())
+}
+
+impl HttpResponse {
+    fn new(answer: Answer, multi_value: bool) -> Self {
+        let mut response = Self {
+            status_code: answer.status,
+            headers: BTreeMap::new(),
+            multi_value_headers: BTreeMap::new(),
+            body: answer.body,
+            is_base64_encoded: false,
+        };
+        for (name, value) in answer.headers {
+            if multi_value {
+                response.multi_value_headers.insert(name, vec![value]);
+            } else {
+                response.headers.insert(name, value);
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,209 @@
+//! What the use cases need of the world, in our own words. Each port has an AWS adapter (`aws`) and an embedded one
+//! (`local`). Whether a failure is worth another try is decided once, in the adapter.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use crate::assurance::{AttributeChange, UserRecord};
+use crate::audit::AuditRecord;
+use crate::key_ring::{KeyRing, KeyRingError};
+use crate::timestamp::Timestamp;
+use crate::verification::UserReference;
+
+/// A call that failed: which, and the service's code for it. Never its message, which can quote what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The call: `SendMessage`.
+    pub call: &'static str,
+    /// The service's error code, or ours where no answer came: `ThrottlingException`, `timeout`.
+    pub code: String,
+}
+
+impl Fault {
+    /// A fault of this call. Of the code only letters, digits and `._:-` are kept.
+    pub fn new(call: &'static str, code: &str) -> Self {
+        let keep = |c: &char| c.is_ascii_alphanumeric() || "._:-".contains(*c);
+        Self { call, code: code.chars().filter(keep).take(80).collect() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, self.code)
+    }
+}
+
+/// The users.
+pub trait UserDirectory: Send + Sync {
+    /// Finds a user by name; an alias finds one, too.
+    fn find(
+        &self,
+        user: &UserReference,
+    ) -> impl Future<Output = Result<Option<UserRecord>, DirectoryError>> + Send;
+
+    /// Makes all the changes, or none.
+    fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> impl Future<Output = Result<(), DirectoryError>> + Send;
+
+    /// Confirms an unconfirmed user.
+    fn confirm(&self, user: &UserReference) -> impl Future<Output = Result<(), DirectoryError>> + Send;
+}
+
+/// Why a call to the directory failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectoryError {
+    /// The user does not exist.
+    UserNotFound,
+    /// A fault that passes: throttling, an error inside the service, no answer.
+    Passing(Fault),
+    /// A fault that an operator must mend: a missing permission, attribute or pool.
+    Misconfigured(Fault),
+    /// The service will never do this.
+    Refused(Fault),
+}
+
+/// A message for the queue.
+#[derive(Clone, Debug)]
+pub struct OutgoingMessage {
+    /// The body.
+    pub body: String,
+    /// `MessageGroupId`.
+    pub group_id: String,
+    /// `MessageDeduplicationId`.
+    pub deduplication_id: String,
+    /// String attributes. At most ten.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A message from the queue.
+#[derive(Clone, Debug)]
+pub struct ReceivedMessage {
+    /// SQS' message id.
+    pub id: String,
+    /// The handle of this receive.
+    pub handle: String,
+    /// The body.
+    pub body: String,
+    /// `MessageGroupId`.
+    pub group_id: String,
+    /// How often it was received, this time included.
+    pub attempt: u32,
+    /// String attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Why a call to a queue failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueError {
+    /// A fault that passes.
+    Passing(Fault),
+    /// A fault that an operator must mend: a missing permission or queue.
+    Misconfigured(Fault),
+    /// The handle is not of a message in flight any more.
+    NotInFlight(Fault),
+}
+
+impl QueueError {
+    /// The call and the code.
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Self::Passing(fault) | Self::Misconfigured(fault) | Self::NotInFlight(fault) => fault,
+        }
+    }
+}
+
+/// Where accepted callbacks go.
+pub trait CallbackQueue: Send + Sync {
+    /// Sends one message. When this returns, the message is stored, or an equal one was within the last 5 minutes.
+    fn send(&self, message: OutgoingMessage) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Where accepted callbacks come from.
+pub trait MessageSource: Send + Sync {
+    /// Waits a while for messages, and returns up to this many.
+    fn receive(&self, most: u32) -> impl Future<Output = Result<Vec<ReceivedMessage>, QueueError>> + Send;
+
+    /// Deletes a message that was settled.
+    fn delete(&self, handle: &str) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// When a message that was not settled comes back.
+pub trait Redelivery: Send + Sync {
+    /// Lets the message come back after this long, counted from now.
+    fn delay(
+        &self,
+        handle: &str,
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Where messages go that no rule can settle.
+pub trait DeadLetters: Send + Sync {
+    /// Stores the message as it is, with these attributes beside its own.
+    fn put(
+        &self,
+        message: &ReceivedMessage,
+        attributes: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Where the keys are.
+pub trait KeyStore: Send + Sync {
+    /// Fetches the key ring as it stands now.
+    fn fetch(&self) -> impl Future<Output = Result<KeyRing, KeyStoreError>> + Send;
+}
+
+/// Why the key ring could not be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStoreError {
+    /// A fault that passes.
+    Passing(Fault),
+    /// A fault that an operator must mend.
+    Misconfigured(Fault),
+    /// What is stored is not a key ring.
+    Malformed(KeyRingError),
+}
+
+impl fmt::Display for KeyStoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passing(fault) | Self::Misconfigured(fault) => write!(f, "key ring: {fault}"),
+            Self::Malformed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Where the audit log goes.
+pub trait AuditSink: Send + Sync {
+    /// Stores one record. What is not recorded did not happen: a caller fails its work when this fails.
+    ///
+    /// # Errors
+    /// When the record could not be stored.
+    fn record(&self, record: &AuditRecord) -> io::Result<()>;
+}
+
+/// Until when an invocation must have answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(pub Timestamp);
+
+impl Deadline {
+    /// How much time is left.
+    pub fn remaining(self, now: Timestamp) -> Duration {
+        self.0.since(now)
+    }
+}

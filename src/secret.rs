@@ -1,0 +1,134 @@
+//! Shared secrets, and the one algorithm that they are used with: HMAC-SHA256 (RFC 2104, FIPS 198-1).
+//!
+//! A [`Secret`] has no `Debug`, no `Display` and no `Clone`; its bytes are wiped when it is dropped.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::DecodePaddingMode;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+/// The least length of a secret, in bytes: the lower bound that Standard Webhooks sets (24 to 64).
+pub const MINIMUM_SECRET_BYTES: usize = 24;
+
+/// The prefix of a secret that is written in base64, as Standard Webhooks writes it.
+pub const BASE64_SECRET_PREFIX: &str = "whsec_";
+
+const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A secret that two parties share.
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// Why a text is not a usable secret. It never holds the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretError {
+    /// It begins with `whsec_`, but what follows is not base64.
+    NotBase64,
+    /// It has fewer bytes than [`MINIMUM_SECRET_BYTES`].
+    TooShort(usize),
+}
+
+/// An HMAC-SHA256 value: 32 bytes, compared in constant time.
+#[derive(Clone)]
+pub struct Tag(hmac::digest::CtOutput<Hmac<Sha256>>);
+
+impl Secret {
+    /// Reads a secret as it is configured: `whsec_` and base64 (padded or not), or else the text's own bytes.
+    ///
+    /// # Errors
+    /// [`SecretError`] when the base64 is not valid or the secret is too short.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        let bytes = match text.strip_prefix(BASE64_SECRET_PREFIX) {
+            Some(encoded) => ANY_PADDING.decode(encoded).map_err(|_| SecretError::NotBase64)?,
+            None => text.as_bytes().to_vec(),
+        };
+        Self::from_bytes(bytes)
+    }
+
+    /// Takes these bytes as the secret.
+    ///
+    /// # Errors
+    /// [`SecretError::TooShort`] below [`MINIMUM_SECRET_BYTES`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, SecretError> {
+        let bytes = Zeroizing::new(bytes);
+        if bytes.len() < MINIMUM_SECRET_BYTES {
+            return Err(SecretError::TooShort(bytes.len()));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The HMAC-SHA256 of the parts, one after the other.
+    pub fn mac(&self, parts: &[&[u8]]) -> Tag {
+        hmac_sha256(&self.0, parts)
+    }
+
+    /// A one-way fingerprint of 64 bits, for saying that two secrets are the same without saying what they are.
+    pub fn fingerprint(&self) -> [u8; 8] {
+        let digest = Sha256::new().chain_update(b"idv-callback/fingerprint/1\n").chain_update(&*self.0).finalize();
+        let mut short = [0; 8];
+        for (to, from) in short.iter_mut().zip(digest) {
+            *to = from;
+        }
+        short
+    }
+}
+
+/// The HMAC-SHA256 under a key of any length. For secrets of the key ring use [`Secret::mac`], whose key has a
+/// least length; this one is for test vectors and for explaining a refused signature.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Tag {
+    let mut mac = Hmac::<Sha256>::new((&*key_block(key)).into());
+    for part in parts {
+        mac.update(part);
+    }
+    Tag(mac.finalize())
+}
+
+/// The key as HMAC's one block: longer keys are hashed first, shorter ones filled up with zeros (RFC 2104 section 2).
+fn key_block(key: &[u8]) -> Zeroizing<[u8; 64]> {
+    let mut block = Zeroizing::new([0; 64]);
+    if key.len() > block.len() {
+        let digest: [u8; 32] = Sha256::digest(key).into();
+        block.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    } else {
+        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    }
+    block
+}
+
+impl Tag {
+    /// The 32 bytes. For sending; never for logging.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0.as_bytes().0
+    }
+
+    /// Whether this is the tag, in constant time.
+    pub fn matches(&self, candidate: &[u8; 32]) -> bool {
+        self.0 == hmac::digest::CtOutput::new((*candidate).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, SecretError};
+
+    #[test]
+    fn base64_secrets_may_be_padded_or_not() {
+        let padded = Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap_or_else(|_| panic!("padded"));
+        let bare = Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE").unwrap_or_else(|_| panic!("bare"));
+        assert_eq!(padded.fingerprint(), bare.fingerprint());
+    }
+
+    #[test]
+    fn empty_short_and_garbled_secrets_are_refused() {
+        assert_eq!(Secret::parse("").err(), Some(SecretError::TooShort(0)));
+        assert_eq!(Secret::parse("whsec_").err(), Some(SecretError::TooShort(0)));
+        assert_eq!(Secret::parse(&"a".repeat(23)).err(), Some(SecretError::TooShort(23)));
+        assert_eq!(Secret::parse("whsec_!!!!").err(), Some(SecretError::NotBase64));
+        assert!(Secret::parse(&"a".repeat(24)).is_ok());
+    }
+}

@@ -1,0 +1,320 @@
+//! The consumer: open the envelope, read the user, decide, write, confirm, record.
+//!
+//! Nothing here is lost: a message is either settled, or stored among the dead letters with a reason, or goes back to
+//! the queue. Every step can be repeated: the receipt on the user tells what was applied, so a crash between any two
+//! steps heals when the message comes again.
+
+mod backoff;
+mod batch;
+mod pace;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
+pub use pace::Pace;
+
+use crate::assurance::{Decision, Facts, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide};
+use crate::audit::{AuditCode, AuditRecord, CODE_VERSION};
+use crate::binding::Binding;
+use crate::envelope::{Content, Envelope, OpenError};
+use crate::key_cache::{KeyCache, Refresh};
+use crate::key_ring::KeyRing;
+use crate::ports::{
+    AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, QueueError, ReceivedMessage,
+    Redelivery, UserDirectory,
+};
+use crate::verification::{AssuranceLevel, UserReference, VerificationEvent};
+
+/// How often the queue hands a message out before it gives up. With the longest backoff that is some ten hours, so
+/// that an outage of Cognito for hours puts nothing among the dead letters.
+pub const MAXIMUM_RECEIVES: u32 = 50;
+
+/// How much time must be left for a record to be begun: read, write, confirm, read again and one call to a queue, at
+/// the longest time that each may take.
+pub const RECORD_BUDGET: Duration = Duration::from_secs(20);
+
+/// The attributes that a dead letter has beside its own.
+pub mod dead_letter_attributes {
+    /// The reason code.
+    pub const REASON: &str = "idv-reason";
+    /// More about the reason.
+    pub const DETAIL: &str = "idv-detail";
+    /// When it was quarantined, RFC 3339.
+    pub const QUARANTINED_AT: &str = "idv-quarantined-at";
+    /// By which version of the code.
+    pub const VERSION: &str = "idv-version";
+    /// How often it was received.
+    pub const ATTEMPTS: &str = "idv-attempts";
+    /// The receipt, where the envelope could be opened.
+    pub const RECEIPT: &str = "idv-receipt";
+}
+
+/// The consumer.
+pub struct Consumer<D, Q, S, A, C> {
+    /// The users.
+    pub directory: D,
+    /// The dead letters, and the queue's visibility.
+    pub queue: Q,
+    /// The keys.
+    pub keys: KeyCache<S, C>,
+    /// The audit log.
+    pub audit: A,
+    /// The clock.
+    pub clock: C,
+    /// What counts as proof.
+    pub policy: Policy,
+    /// How fast users are written.
+    pub pace: Pace,
+}
+
+/// Why a message is not settled now.
+#[derive(Debug)]
+enum Unsettled {
+    /// It goes to the dead letters.
+    Quarantine(QuarantineReason, String),
+    /// It comes back; a fault that passes.
+    Retry(String),
+    /// It comes back; an operator must mend something.
+    Misconfigured(String),
+}
+
+impl Unsettled {
+    /// The class of a failed call; `permanent` is the reason where the call will never succeed.
+    fn from_directory(error: DirectoryError, permanent: QuarantineReason) -> Self {
+        match error {
+            // The user went away between two calls; when the message comes back, the rule for unknown users applies.
+            DirectoryError::UserNotFound => Self::Retry("user went away".to_owned()),
+            DirectoryError::Passing(fault) => Self::Retry(fault.to_string()),
+            DirectoryError::Misconfigured(fault) => Self::Misconfigured(fault.to_string()),
+            DirectoryError::Refused(fault) => Self::Quarantine(permanent, fault.to_string()),
+        }
+    }
+}
+
+impl From<KeyStoreError> for Unsettled {
+    fn from(error: KeyStoreError) -> Self {
+        match error {
+            KeyStoreError::Passing(_) => Self::Retry(error.to_string()),
+            KeyStoreError::Misconfigured(_) | KeyStoreError::Malformed(_) => Self::Misconfigured(error.to_string()),
+        }
+    }
+}
+
+/// An envelope that was opened, with the ring it was opened with.
+struct Opened {
+    envelope: Envelope,
+    ring: Arc<KeyRing>,
+}
+
+impl<D, Q, S, A, C> Consumer<D, Q, S, A, C>
+where
+    D: UserDirectory,
+    Q: DeadLetters + Redelivery,
+    S: KeyStore,
+    A: AuditSink,
+    C: Clock,
+{
+    /// Settles one message, or sends it to the dead letters; what comes back otherwise is to be tried again.
+    async fn settle(&self, message: &ReceivedMessage) -> Result<(), (Option<Opened>, Unsettled)> {
+        let opened = match self.open(&message.body).await {
+            Ok(opened) => opened,
+            Err(unsettled) => return self.quarantine_or_return(message, None, unsettled).await,
+        };
+        let settled = match &opened.envelope.content {
+            Content::Event(event) => self.settle_event(message, &opened, event).await,
+            Content::Unreadable { problem, .. } => {
+                Err(Unsettled::Quarantine(QuarantineReason::Unreadable, problem.clone()))
+            }
+        };
+        match settled {
+            Ok(()) => Ok(()),
+            Err(unsettled) => self.quarantine_or_return(message, Some(opened), unsettled).await,
+        }
+    }
+
+    /// Opens with the ring at hand, and once more with a newer one if that fails: the seal key may be new. Only a ring
+    /// fetched just now is believed when it says that a seal is not ours.
+    async fn open(&self, body: &str) -> Result<Opened, Unsettled> {
+        let ring = self.keys.current().await?;
+        match Envelope::open(body, &ring.seal) {
+            Ok(envelope) => return Ok(Opened { envelope, ring }),
+            Err(OpenError::Unreadable) => return Err(unreadable()),
+            Err(OpenError::BadSeal) => return Err(bad_seal("wrong")),
+            Err(OpenError::UnknownSealKey) => {}
+        }
+        let ring = match self.keys.refresh().await {
+            Refresh::Fetched(ring) => ring,
+            Refresh::NotDue => return Err(Unsettled::Retry("unknown seal key".to_owned())),
+            Refresh::Failed(error) => return Err(error.into()),
+        };
+        match Envelope::open(body, &ring.seal) {
+            Ok(envelope) => Ok(Opened { envelope, ring }),
+            Err(OpenError::Unreadable) => Err(unreadable()),
+            Err(OpenError::BadSeal) => Err(bad_seal("wrong")),
+            Err(OpenError::UnknownSealKey) => Err(bad_seal("unknown key")),
+        }
+    }
+
+    async fn settle_event(
+        &self,
+        message: &ReceivedMessage,
+        opened: &Opened,
+        event: &VerificationEvent,
+    ) -> Result<(), Unsettled> {
+        // Before any call: the pool's id comes from the message, and only ours may be asked about it.
+        if !self.policy.pools.contains(&event.user.pool) {
+            return Err(Unsettled::Quarantine(QuarantineReason::PoolNotAllowed, String::new()));
+        }
+        let user = self.find(&event.user).await?;
+        let binding = self.check_binding(event, &opened.ring).await?;
+        let facts = Facts {
+            event,
+            body_sha256: &opened.envelope.body_sha256,
+            age: self.clock.now().since(opened.envelope.received_at),
+            user: user.as_ref(),
+            binding,
+        };
+        match (decide(&facts, &self.policy), &user) {
+            (Decision::Settle(settlement), Some(user)) => {
+                self.carry_out(message, opened, event, user, &settlement).await
+            }
+            (Decision::AwaitUser, _) | (Decision::Settle(_), None) => {
+                Err(Unsettled::Retry(QuarantineReason::UserNotFound.code().to_owned()))
+            }
+            (Decision::Quarantine(reason), _) => Err(Unsettled::Quarantine(reason, String::new())),
+        }
+    }
+
+    async fn find(&self, user: &UserReference) -> Result<Option<UserRecord>, Unsettled> {
+        match self.directory.find(user).await {
+            Err(DirectoryError::UserNotFound) => Ok(None),
+            found => {
+                found.map_err(|error| Unsettled::from_directory(error, QuarantineReason::RecordUnreadable))
+            }
+        }
+    }
+
+    /// A binding that no key on the ring has made is forged only if a newer ring says so, too.
+    async fn check_binding(&self, event: &VerificationEvent, ring: &KeyRing) -> Result<Binding, Unsettled> {
+        let check = |ring: &KeyRing| Binding::check(event.binding.as_ref(), &event.user, &ring.binding);
+        match check(ring) {
+            Binding::Forged => match self.keys.refresh().await {
+                Refresh::Fetched(ring) => Ok(check(&ring)),
+                Refresh::NotDue => Ok(Binding::Forged),
+                Refresh::Failed(error) => Err(error.into()),
+            },
+            binding => Ok(binding),
+        }
+    }
+
+    /// Attributes first, then the confirmation: a confirmed user always has their assurance.
+    async fn carry_out(
+        &self,
+        message: &ReceivedMessage,
+        opened: &Opened,
+        event: &VerificationEvent,
+        user: &UserRecord,
+        settlement: &Settlement,
+    ) -> Result<(), Unsettled> {
+        if !settlement.changes.is_empty() {
+            self.pace.wait(&self.clock).await;
+            let written = self.directory.write(&event.user, &settlement.changes).await;
+            written.map_err(|error| Unsettled::from_directory(error, QuarantineReason::WriteRefused))?;
+        }
+        if settlement.confirm {
+            self.confirm(&event.user).await?;
+        }
+        let before = user.assurance.as_ref().ok().and_then(|assurance| assurance.ial);
+        let mut record = self.record_of(message, AuditCode::Settled(settlement.outcome), Some(opened));
+        record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
+        record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
+        record.confirmed = Some(settlement.confirm);
+        self.store(&record)
+    }
+
+    /// Confirming a confirmed user is refused with the same code as a real refusal, so the user is asked.
+    async fn confirm(&self, user: &UserReference) -> Result<(), Unsettled> {
+        let Err(error) = self.directory.confirm(user).await else { return Ok(()) };
+        if let DirectoryError::Refused(_) = error {
+            let now = self.find(user).await?;
+            if now.is_some_and(|user| user.status == UserStatus::Confirmed) {
+                return Ok(());
+            }
+        }
+        Err(Unsettled::from_directory(error, QuarantineReason::ConfirmRefused))
+    }
+
+    /// The one place that stores a dead letter. If that fails, the message comes back.
+    async fn quarantine_or_return(
+        &self,
+        message: &ReceivedMessage,
+        opened: Option<Opened>,
+        unsettled: Unsettled,
+    ) -> Result<(), (Option<Opened>, Unsettled)> {
+        let (reason, detail) = match unsettled {
+            Unsettled::Quarantine(reason, detail) => (reason, detail),
+            Unsettled::Retry(detail) | Unsettled::Misconfigured(detail) if message.attempt >= MAXIMUM_RECEIVES => {
+                (QuarantineReason::RetriesExhausted, detail)
+            }
+            other => return Err((opened, other)),
+        };
+        let stored = self.quarantine(message, opened.as_ref(), reason, detail).await;
+        stored.map_err(|unsettled| (opened, unsettled))
+    }
+
+    async fn quarantine(
+        &self,
+        message: &ReceivedMessage,
+        opened: Option<&Opened>,
+        reason: QuarantineReason,
+        detail: String,
+    ) -> Result<(), Unsettled> {
+        use dead_letter_attributes as name;
+        let mut attributes = BTreeMap::from([
+            (name::REASON.to_owned(), reason.code().to_owned()),
+            (name::QUARANTINED_AT.to_owned(), self.clock.now().to_string()),
+            (name::VERSION.to_owned(), CODE_VERSION.to_owned()),
+            (name::ATTEMPTS.to_owned(), message.attempt.to_string()),
+        ]);
+        if let Some(opened) = opened {
+            attributes.insert(name::RECEIPT.to_owned(), opened.envelope.receipt_id().as_str().to_owned());
+        }
+        let mut record = self.record_of(message, AuditCode::Quarantined, opened).quarantined(reason);
+        if !detail.is_empty() {
+            attributes.insert(name::DETAIL.to_owned(), detail.clone());
+            record = record.detail(detail);
+        }
+        self.queue.put(message, attributes).await.map_err(|error| match error {
+            QueueError::Misconfigured(fault) => Unsettled::Misconfigured(fault.to_string()),
+            QueueError::Passing(fault) | QueueError::NotInFlight(fault) => Unsettled::Retry(fault.to_string()),
+        })?;
+        self.store(&record)
+    }
+
+    fn record_of(&self, message: &ReceivedMessage, code: AuditCode, opened: Option<&Opened>) -> AuditRecord {
+        let record = AuditRecord::new(code, self.clock.now());
+        let mut record = match opened {
+            Some(Opened { envelope, ring }) => record.about(envelope, &ring.audit),
+            None => record,
+        };
+        record.message_id = Some(message.id.clone());
+        record.attempt = Some(message.attempt);
+        record
+    }
+
+    /// What is not recorded is done again, and then found done.
+    fn store(&self, record: &AuditRecord) -> Result<(), Unsettled> {
+        let stored = self.audit.record(record);
+        stored.map_err(|error| Unsettled::Retry(Fault::new("audit", &error.kind().to_string()).to_string()))
+    }
+}
+
+fn unreadable() -> Unsettled {
+    Unsettled::Quarantine(QuarantineReason::Unreadable, "envelope".to_owned())
+}
+
+fn bad_seal(detail: &str) -> Unsettled {
+    Unsettled::Quarantine(QuarantineReason::BadSeal, detail.to_owned())
+}

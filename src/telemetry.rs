@@ -1,0 +1,43 @@
+//! What a process prints: audit records, and diagnostics of our own code. One JSON object a line, on standard output,
+//! which Lambda hands to CloudWatch Logs.
+//!
+//! Only events of this crate are let through, whatever the environment says: the SDK's and the HTTP stack's debug
+//! output holds whole requests.
+
+use std::io::{self, Write as _};
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::audit::AuditRecord;
+use crate::ports::AuditSink;
+
+/// Starts the diagnostics of a Lambda function, and makes a panic print where it was and nothing of what it said.
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    let layer = layer.with_span_list(false).with_writer(io::stdout);
+    let ours = Targets::new().with_target("idv_callback", Level::INFO);
+    let subscriber = tracing_subscriber::registry().with(layer).with(ours);
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        tracing::debug!("diagnostics had been started before");
+    }
+}
+
+/// An audit log on standard output.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StdoutAudit;
+
+impl AuditSink for StdoutAudit {
+    fn record(&self, record: &AuditRecord) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&line)?;
+        stdout.flush()
+    }
+}
