@@ -91,10 +91,7 @@ mod tests {
     fn holds_for_its_user_under_its_key_and_nothing_else() {
         let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
         let token = Binding::issue(&key(1), &user("ada"), start).unwrap();
-        assert_eq!(
-            Binding::check(Some(&token), &user("ada"), &[key(2), key(1)]),
-            Binding::StartedAt(start)
-        );
+        assert_eq!(Binding::check(Some(&token), &user("ada"), &[key(2), key(1)]), Binding::StartedAt(start));
         assert_eq!(Binding::check(Some(&token), &user("bob"), &[key(1)]), Binding::Forged);
         assert_eq!(Binding::check(Some(&token), &user("ada"), &[key(2)]), Binding::Forged);
         assert_eq!(Binding::check(None, &user("ada"), &[key(1)]), Binding::Absent);

@@ -10,7 +10,11 @@ use crate::verification::{AssuranceLevel, PoolId};
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
 pub const VARIABLES: [Variable; 16] = [
-    Variable("IDV_QUEUE_URL", "the callback queue", "https://sqs.us-east-1.amazonaws.com/123456789012/idv.fifo"),
+    Variable(
+        "IDV_QUEUE_URL",
+        "the callback queue",
+        "https://sqs.us-east-1.amazonaws.com/123456789012/idv.fifo",
+    ),
     Variable(
         "IDV_DEAD_LETTER_QUEUE_URL",
         "the dead-letter queue",
@@ -29,13 +33,21 @@ pub const VARIABLES: [Variable; 16] = [
         "true to allow the profile body-only, which cannot tell a captured request from a new one (default false)",
         "true",
     ),
-    Variable("IDV_USER_POOL_IDS", "the user pools that may be written to", "us-east-1_AbC123,us-east-1_DeF456"),
+    Variable(
+        "IDV_USER_POOL_IDS",
+        "the user pools that may be written to",
+        "us-east-1_AbC123,us-east-1_DeF456",
+    ),
     Variable("IDV_MINIMUM_IAL", "the least identity assurance level that counts, 1 to 3 (default 2)", "2"),
     Variable("IDV_BINDING", "required or optional (default required)", "required"),
     Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 1000 (default 10)", "10"),
     Variable("AWS_REGION", "the region", "us-east-1"),
     Variable("AWS_ENDPOINT_URL", "one endpoint for all services, for tests", "http://127.0.0.1:4566"),
-    Variable("AWS_ENDPOINT_URL_SQS", "the endpoint of SQS", "https://vpce-0a1b.sqs.us-east-1.vpce.amazonaws.com"),
+    Variable(
+        "AWS_ENDPOINT_URL_SQS",
+        "the endpoint of SQS",
+        "https://vpce-0a1b.sqs.us-east-1.vpce.amazonaws.com",
+    ),
     Variable(
         "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
         "the endpoint of Cognito",
@@ -253,11 +265,17 @@ impl<'e> Reader<'e> {
         match (secret, file) {
             (Some(source), None) | (None, Some(source)) => Some(source),
             (Some(_), Some(_)) => {
-                self.complain("IDV_KEY_RING_SECRET_ID", "and IDV_KEY_RING_FILE are both set; set one of them");
+                self.complain(
+                    "IDV_KEY_RING_SECRET_ID",
+                    "and IDV_KEY_RING_FILE are both set; set one of them",
+                );
                 None
             }
             (None, None) => {
-                self.complain("IDV_KEY_RING_SECRET_ID", "is not set, nor is IDV_KEY_RING_FILE; set one of them");
+                self.complain(
+                    "IDV_KEY_RING_SECRET_ID",
+                    "is not set, nor is IDV_KEY_RING_FILE; set one of them",
+                );
                 None
             }
         }
@@ -273,9 +291,8 @@ impl<'e> Reader<'e> {
             None => profile,
         };
         let name = "IDV_ALLOW_UNBOUND_TIMESTAMP";
-        let allowed = self.value(name, Some(false), |text| {
-            text.parse().map_err(|_| "must be true or false".to_owned())
-        })?;
+        let allowed = self
+            .value(name, Some(false), |text| text.parse().map_err(|_| "must be true or false".to_owned()))?;
         if !profile.binds_timestamp() && !allowed {
             self.complain(name, "must be true to use the profile body-only, which accepts captured requests");
             return None;
@@ -359,7 +376,8 @@ mod tests {
         ];
         let error = CallbackConfig::read(&environment(&BASE)).unwrap_err().to_string();
         assert!(error.contains("IDV_ALLOW_UNBOUND_TIMESTAMP must be true"), "{error}");
-        const ALLOWED: [(&str, &str); 4] = [BASE[0], BASE[1], BASE[2], ("IDV_ALLOW_UNBOUND_TIMESTAMP", "true")];
+        const ALLOWED: [(&str, &str); 4] =
+            [BASE[0], BASE[1], BASE[2], ("IDV_ALLOW_UNBOUND_TIMESTAMP", "true")];
         assert!(CallbackConfig::read(&environment(&ALLOWED)).is_ok());
     }
 }

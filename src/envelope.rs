@@ -36,7 +36,8 @@ impl BodyDigest {
 
     /// Reads 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let valid =
+            text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         valid.then(|| Self(text.to_owned()))
     }
 
@@ -191,7 +192,8 @@ impl Envelope {
         if !tag(key, sealed.content).matches(&mac) {
             return Err(OpenError::BadSeal);
         }
-        let content: wire::Content = serde_json::from_str(sealed.content.get()).map_err(|_| OpenError::Unreadable)?;
+        let content: wire::Content =
+            serde_json::from_str(sealed.content.get()).map_err(|_| OpenError::Unreadable)?;
         content.read().ok_or(OpenError::Unreadable)
     }
 }

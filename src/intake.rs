@@ -26,6 +26,9 @@ pub const CALLBACK_PATH: &str = "/idv-callback";
 /// The largest body that is taken: Standard Webhooks asks senders to stay below 20 kB.
 pub const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
 
+/// The time limit of the callback function. Senders wait 5 to 15 s for an answer.
+pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How much time must be left for enqueueing to begin; with less, the sender is asked to send again.
 pub const ENQUEUE_BUDGET: Duration = Duration::from_millis(500);
 
@@ -225,9 +228,10 @@ fn accepted_record(
 impl Turned {
     fn record_and_answer(self, at: Timestamp) -> (AuditRecord, Answer) {
         match self {
-            Self::Away(rejection) => {
-                (AuditRecord::new(AuditCode::Rejected, at).because(rejection.code()), Answer::rejected(rejection))
-            }
+            Self::Away(rejection) => (
+                AuditRecord::new(AuditCode::Rejected, at).because(rejection.code()),
+                Answer::rejected(rejection),
+            ),
             Self::Refused(error) => {
                 (AuditRecord::new(AuditCode::Refused, at).because(error.code()), Answer::unauthenticated())
             }

@@ -57,7 +57,8 @@ impl<S: KeyStore, C: Clock> KeyCache<S, C> {
         let now = self.clock.now();
         let at_hand = state.ring.as_ref().map(|(ring, at)| (Arc::clone(ring), now.since(*at)));
         if let Some((ring, age)) = &at_hand {
-            let retry_due = state.last_fetch.as_ref().is_none_or(|(at, _)| now.since(*at) >= REFRESH_INTERVAL);
+            let retry_due =
+                state.last_fetch.as_ref().is_none_or(|(at, _)| now.since(*at) >= REFRESH_INTERVAL);
             if *age < TIME_TO_LIVE || (!retry_due && *age < STALE_LIMIT) {
                 return Ok(Arc::clone(ring));
             }

@@ -136,11 +136,7 @@ pub trait MessageSource: Send + Sync {
 /// When a message that was not settled comes back.
 pub trait Redelivery: Send + Sync {
     /// Lets the message come back after this long, counted from now.
-    fn delay(
-        &self,
-        handle: &str,
-        delay: Duration,
-    ) -> impl Future<Output = Result<(), QueueError>> + Send;
+    fn delay(&self, handle: &str, delay: Duration) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
 /// Where messages go that no rule can settle.

@@ -4,8 +4,8 @@
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -67,9 +67,15 @@ impl Secret {
         hmac_sha256(&self.0, parts)
     }
 
+    /// The bytes. For trying how a sender could have misread them; never for printing.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
     /// A one-way fingerprint of 64 bits, for saying that two secrets are the same without saying what they are.
     pub fn fingerprint(&self) -> [u8; 8] {
-        let digest = Sha256::new().chain_update(b"idv-callback/fingerprint/1\n").chain_update(&*self.0).finalize();
+        let digest =
+            Sha256::new().chain_update(b"idv-callback/fingerprint/1\n").chain_update(&*self.0).finalize();
         let mut short = [0; 8];
         for (to, from) in short.iter_mut().zip(digest) {
             *to = from;
@@ -118,8 +124,10 @@ mod tests {
 
     #[test]
     fn base64_secrets_may_be_padded_or_not() {
-        let padded = Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap_or_else(|_| panic!("padded"));
-        let bare = Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE").unwrap_or_else(|_| panic!("bare"));
+        let padded =
+            Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=").unwrap_or_else(|_| panic!("padded"));
+        let bare =
+            Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE").unwrap_or_else(|_| panic!("bare"));
         assert_eq!(padded.fingerprint(), bare.fingerprint());
     }
 

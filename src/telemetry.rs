@@ -28,6 +28,25 @@ pub fn start() {
     }
 }
 
+/// Runs a Lambda function on one thread (a function handles one event at a time; a second thread only costs), and logs
+/// what keeps it from starting.
+pub fn run_function<E: std::fmt::Display>(
+    function: impl Future<Output = Result<(), E>>,
+) -> std::process::ExitCode {
+    start();
+    let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(function).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the function could not start");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
 /// An audit log on standard output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StdoutAudit;

@@ -237,7 +237,9 @@ mod tests {
     #[test]
     fn pool_ids_follow_the_api_reference() {
         assert!(PoolId::new("us-east-1_AbC123").is_ok());
-        for id in ["", "us-east-1", "us-east-1_", "_AbC", "us-east-1_A/../b", &format!("a_{}", "b".repeat(54))] {
+        for id in
+            ["", "us-east-1", "us-east-1_", "_AbC", "us-east-1_A/../b", &format!("a_{}", "b".repeat(54))]
+        {
             assert!(PoolId::new(id).is_err(), "{id}");
         }
     }

@@ -55,7 +55,11 @@ impl AttributeValue {
     /// [`Malformed`] when it is empty or longer.
     pub fn new(text: impl Into<String>) -> Result<Self, Malformed> {
         let text = text.into();
-        if text.is_empty() || text.chars().count() > MAXIMUM_VALUE_CHARS { Err(Malformed) } else { Ok(Self(text)) }
+        if text.is_empty() || text.chars().count() > MAXIMUM_VALUE_CHARS {
+            Err(Malformed)
+        } else {
+            Ok(Self(text))
+        }
     }
 
     /// The text.

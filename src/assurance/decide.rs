@@ -246,7 +246,9 @@ impl Standing<'_> {
             (true, _) => (Settled::Applied, self.approval_changes(approval)),
             (false, false) => (Settled::Insufficient, status(IdvStatus::Insufficient).map(|set| vec![set])),
             // The provider takes its own approval back by approving the same session to less.
-            (false, true) if self.is_approving_session() => (Settled::Revoked, revocation(IdvStatus::Insufficient)),
+            (false, true) if self.is_approving_session() => {
+                (Settled::Revoked, revocation(IdvStatus::Insufficient))
+            }
             (false, true) => (Settled::Noted, Ok(Vec::new())),
         })
     }
@@ -284,7 +286,10 @@ impl Standing<'_> {
             (names::AAL, approval.aal.map(|aal| aal.to_string())),
             (names::IDV_EXPIRES_AT, approval.expires_at.map(|at| at.to_string())),
             (names::IDV_EVIDENCE, approval.evidence.as_ref().map(|evidence| evidence.as_str().to_owned())),
-            (names::IDV_FRAMEWORK, approval.framework.as_ref().map(|framework| framework.as_str().to_owned())),
+            (
+                names::IDV_FRAMEWORK,
+                approval.framework.as_ref().map(|framework| framework.as_str().to_owned()),
+            ),
         ];
         for (name, value) in optional {
             match value {

@@ -77,7 +77,8 @@ impl AwsConnection {
         credentials: Credentials,
     ) -> Result<Self, ConfigError> {
         let region = environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
-        let region = region.ok_or_else(|| "AWS_REGION is not set, for example AWS_REGION=us-east-1".to_owned())?;
+        let region =
+            region.ok_or_else(|| "AWS_REGION is not set, for example AWS_REGION=us-east-1".to_owned())?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CallLimits::CONNECT)
             .operation_attempt_timeout(limits.attempt)

@@ -40,7 +40,10 @@ impl KeyStore for StoredKeyRing {
             Self::Secret { client, id } => fetch_secret(client, id).await,
             Self::File(path) => {
                 let json = tokio::fs::read(path).await.map_err(|error| {
-                    KeyStoreError::Misconfigured(Fault::new("file", &error.kind().to_string().replace(' ', "_")))
+                    KeyStoreError::Misconfigured(Fault::new(
+                        "file",
+                        &error.kind().to_string().replace(' ', "_"),
+                    ))
                 })?;
                 KeyRing::parse(&zeroize::Zeroizing::new(json)).map_err(KeyStoreError::Malformed)
             }

@@ -13,14 +13,16 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::connection::AwsConnection;
 use super::failure::{Failure, Sort};
 use crate::ports::{
-    CallbackQueue, DeadLetters, Fault, MessageSource, OutgoingMessage, QueueError, ReceivedMessage, Redelivery,
+    CallbackQueue, DeadLetters, Fault, MessageSource, OutgoingMessage, QueueError, ReceivedMessage,
+    Redelivery,
 };
 
-/// The longest time that a receive waits for a message (API reference, `WaitTimeSeconds`).
-const LONG_POLL: Duration = Duration::from_secs(20);
+/// How long a receive waits for a message, 20 s at most (API reference, `WaitTimeSeconds`). A process that is asked to
+/// stop waits for the receive under way.
+const LONG_POLL: Duration = Duration::from_secs(5);
 
 /// A receive that waits needs more time than the other calls.
-const RECEIVE_LIMIT: Duration = Duration::from_secs(25);
+const RECEIVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// One FIFO queue.
 #[derive(Clone)]
@@ -36,6 +38,14 @@ pub struct MessageQueue {
     pub callbacks: SqsQueue,
     /// The dead letters.
     pub dead_letters: SqsQueue,
+}
+
+impl MessageQueue {
+    /// The queues at these URLs.
+    pub fn new(connection: &AwsConnection, callbacks: &str, dead_letters: &str) -> Self {
+        let queue = |url| SqsQueue::new(connection, url);
+        Self { callbacks: queue(callbacks), dead_letters: queue(dead_letters) }
+    }
 }
 
 impl SqsQueue {
@@ -56,7 +66,8 @@ impl SqsQueue {
     }
 
     async fn send_message(&self, message: OutgoingMessage) -> Result<(), QueueError> {
-        let attributes = message.attributes.into_iter().map(|(name, value)| Ok((name, text_attribute(value)?)));
+        let attributes =
+            message.attributes.into_iter().map(|(name, value)| Ok((name, text_attribute(value)?)));
         let attributes: Result<HashMap<_, _>, QueueError> = attributes.collect();
         let request = self.client.send_message().queue_url(&self.url).message_body(message.body);
         let request = request
@@ -82,7 +93,7 @@ impl MessageSource for SqsQueue {
         let request = self.client.receive_message().queue_url(&self.url);
         let request = request
             .max_number_of_messages(i32::try_from(most.min(10)).unwrap_or(10))
-            .wait_time_seconds(i32::try_from(LONG_POLL.as_secs()).unwrap_or(20))
+            .wait_time_seconds(i32::try_from(LONG_POLL.as_secs()).unwrap_or(5))
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All");
         let limits = aws_sdk_sqs::config::Builder::new().timeout_config(limit);

@@ -1,1 +1,52 @@
-fn main(){}
+//! The callback function: API Gateway in, SQS out.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use idv_callback::audit::{AuditCode, AuditRecord};
+use idv_callback::aws::{AwsConnection, CallLimits, Credentials, SqsQueue, StoredKeyRing};
+use idv_callback::clock::SystemClock;
+use idv_callback::config::{CallbackConfig, Environment};
+use idv_callback::intake::Intake;
+use idv_callback::key_cache::KeyCache;
+use idv_callback::lambda::{HttpEvent, deadline_of, handle_http};
+use idv_callback::ports::{AuditSink as _, Clock as _, KeyStoreError};
+use idv_callback::telemetry::{self, StdoutAudit};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+fn main() -> ExitCode {
+    telemetry::run_function(run())
+}
+
+async fn run() -> Result<(), Error> {
+    let environment = Environment::of_this_process();
+    let config = CallbackConfig::read(&environment)?;
+    let connection = AwsConnection::new(&environment, CallLimits::CALLBACK, Credentials::Environment).await?;
+    let queue = SqsQueue::new(&connection, &config.queue_url);
+    let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
+
+    // Initialisation has a whole processor, however small the function: both connections are opened here.
+    let (ring, warm) = tokio::join!(keys.current(), queue.warm_up());
+    match ring {
+        Err(KeyStoreError::Malformed(error)) => return Err(error.into()),
+        Err(error) => tracing::error!(%error, "the key ring could not be fetched"),
+        Ok(_) => {}
+    }
+    if let Err(error) = warm {
+        tracing::warn!(fault = %error.fault(), "the queue could not be asked");
+    }
+    let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
+    let unbound = if config.profile.binds_timestamp() { "" } else { ", unbound timestamps allowed" };
+    StdoutAudit.record(&started.detail(format!("callback, profile {}{unbound}", config.profile)))?;
+
+    let intake =
+        Arc::new(Intake { queue, keys, audit: StdoutAudit, clock: SystemClock, profile: config.profile });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpEvent>| {
+        let intake = Arc::clone(&intake);
+        async move {
+            let deadline = deadline_of(&event.context);
+            Ok::<_, Error>(handle_http(&intake, event.payload, deadline).await)
+        }
+    }))
+    .await
+}

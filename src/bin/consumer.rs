@@ -1,1 +1,66 @@
-fn main(){}
+//! The consumer function: SQS in, Cognito out.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use idv_callback::audit::{AuditCode, AuditRecord};
+use idv_callback::aws::{
+    AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, StoredKeyRing,
+};
+use idv_callback::clock::SystemClock;
+use idv_callback::config::{ConsumerConfig, Environment};
+use idv_callback::key_cache::KeyCache;
+use idv_callback::lambda::{deadline_of, handle_sqs};
+use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError, KeyStoreError};
+use idv_callback::settlement::{Consumer, Pace};
+use idv_callback::telemetry::{self, StdoutAudit};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+fn main() -> ExitCode {
+    telemetry::run_function(run())
+}
+
+async fn run() -> Result<(), Error> {
+    let environment = Environment::of_this_process();
+    let config = ConsumerConfig::read(&environment)?;
+    let connection = AwsConnection::new(&environment, CallLimits::CONSUMER, Credentials::Environment).await?;
+    let directory = CognitoDirectory::new(&connection);
+    let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
+
+    let warm_up = async {
+        match config.policy.pools.first() {
+            Some(pool) => directory.warm_up(pool).await,
+            None => Ok(()),
+        }
+    };
+    let (ring, warm) = tokio::join!(keys.current(), warm_up);
+    match ring {
+        Err(KeyStoreError::Malformed(error)) => return Err(error.into()),
+        Err(error) => tracing::error!(%error, "the key ring could not be fetched"),
+        Ok(_) => {}
+    }
+    if let Err(DirectoryError::Passing(fault) | DirectoryError::Misconfigured(fault)) = warm {
+        tracing::warn!(%fault, "the user pool could not be asked");
+    }
+    let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
+    StdoutAudit.record(&started.detail("consumer"))?;
+
+    let consumer = Arc::new(Consumer {
+        directory,
+        queue: MessageQueue::new(&connection, &config.queue_url, &config.dead_letter_queue_url),
+        keys,
+        audit: StdoutAudit,
+        clock: SystemClock,
+        policy: config.policy,
+        pace: Pace::per_second(config.cognito_rps),
+    });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let consumer = Arc::clone(&consumer);
+        async move {
+            let deadline = deadline_of(&event.context);
+            Ok::<_, Error>(handle_sqs(&consumer, event.payload, deadline).await?)
+        }
+    }))
+    .await
+}

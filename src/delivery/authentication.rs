@@ -108,6 +108,12 @@ impl<'b> Delivery<'b, Unverified> {
         Ok(Self { body, state: Unverified(profile.read(headers)?) })
     }
 
+    /// When it says it was signed. Not verified.
+    pub fn claimed_time(&self) -> Option<Timestamp> {
+        let Unverified(claim) = &self.state;
+        claim.timestamp.as_ref().map(|(_, seconds)| Timestamp::from_unix_seconds(*seconds))
+    }
+
     /// Tries every key against every signature, without stopping at the first match, in constant time for each, and
     /// only then looks at the clock.
     ///
@@ -123,7 +129,8 @@ impl<'b> Delivery<'b, Unverified> {
         let mut matching: Option<&Key> = None;
         for key in keys {
             let tag = claim.tag(&key.secret, self.body);
-            let matches = claim.signatures.iter().fold(false, |found, candidate| found | tag.matches(candidate));
+            let matches =
+                claim.signatures.iter().fold(false, |found, candidate| found | tag.matches(candidate));
             if matches && matching.is_none() {
                 matching = Some(key);
             }

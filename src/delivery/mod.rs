@@ -14,5 +14,5 @@ pub use authentication::{
 };
 pub use header_fields::HeaderFields;
 pub use payload::{Field, PAYLOAD_FIELDS, PayloadError, Unreadable};
-pub(crate) use profile::{hex, hex_tag};
 pub use profile::{DEFAULT_SIGNATURE_HEADER, SignatureProfile, sign};
+pub(crate) use profile::{hex, hex_tag};

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use crate::strict_json::{self, JsonError};
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId, Subject,
-    UserReference, Username, VerificationEvent,
+    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId,
+    Subject, UserReference, Username, VerificationEvent,
 };
 
 /// How far ahead of our clock an event may lie. Events are ordered by their time, so one from far in the future would
@@ -171,7 +171,11 @@ fn occurred_at(object: &Object<'_>, received_at: Timestamp) -> Result<Timestamp,
 
 fn outcome(object: &Object<'_>) -> Result<Outcome, PayloadError> {
     let status = object.required(&STATUS, |text| {
-        STATUS_WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, status)| *status).ok_or(())
+        STATUS_WORDS
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(text))
+            .map(|(_, status)| *status)
+            .ok_or(())
     })?;
     Ok(match status {
         Status::Approved => Outcome::Approved(approval(object)?),
@@ -230,7 +234,9 @@ impl<'a> Object<'a> {
     ) -> Result<Option<T>, PayloadError> {
         match self.get(field)? {
             None => Ok(None),
-            Some(Value::String(text)) => read(text).map(Some).map_err(|_| field.breaks(Unreadable::Malformed)),
+            Some(Value::String(text)) => {
+                read(text).map(Some).map_err(|_| field.breaks(Unreadable::Malformed))
+            }
             Some(_) => Err(field.breaks(Unreadable::WrongType)),
         }
     }

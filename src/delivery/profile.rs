@@ -173,7 +173,8 @@ fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
     let id = headers.exactly_one("webhook-id")?;
     let timestamp = headers.exactly_one("webhook-timestamp")?;
     let signatures = headers.exactly_one("webhook-signature")?;
-    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
+    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    {
         return Err(AuthenticationError::MessageIdMalformed);
     }
     let mut found = Vec::new();

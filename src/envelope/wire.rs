@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{BodyDigest, Envelope, decode, encode};
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId, Subject,
-    UserReference, Username, VerificationEvent,
+    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId,
+    Subject, UserReference, Username, VerificationEvent,
 };
 
 #[derive(Serialize, Deserialize)]

@@ -64,7 +64,8 @@ impl Answer {
 
     /// 401, the same for every cause. Mend, then send again.
     pub(super) fn unauthenticated() -> Self {
-        let detail = "The signature was not accepted. Check the signing secret, the signed bytes and the clock.";
+        let detail =
+            "The signature was not accepted. Check the signing secret, the signed bytes and the clock.";
         let mut answer = Self::problem(401, "unauthenticated", "Unauthenticated", detail);
         answer.headers.push(("www-authenticate", "HMAC-SHA256".to_owned()));
         answer

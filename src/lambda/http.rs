@@ -74,7 +74,8 @@ impl HttpEvent {
         self.multi_value_headers.is_some() && self.request_context.as_ref().is_some_and(|c| c.elb.is_some())
     }
 
-    fn into_request(self) -> Request {
+    /// The request in it.
+    pub fn into_request(self) -> Request {
         let context = self.request_context.unwrap_or_default();
         let method = self.http_method.or(context.http.and_then(|http| http.method)).unwrap_or_default();
         let path = match (self.resource, self.path, self.raw_path) {
@@ -112,7 +113,9 @@ fn header_fields(
     match multi {
         Some(multi) => multi
             .into_iter()
-            .flat_map(|(name, values)| values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value)))
+            .flat_map(|(name, values)| {
+                values.unwrap_or_default().into_iter().map(move |value| (name.clone(), value))
+            })
             .collect(),
         None => single.into_iter().flatten().filter_map(|(name, value)| Some((name, value?))).collect(),
     }

@@ -5,3 +5,11 @@ mod sqs;
 
 pub use http::{HttpEvent, HttpResponse, handle_http};
 pub use sqs::{BatchError, handle_sqs, received_messages};
+
+use crate::ports::Deadline;
+use crate::timestamp::Timestamp;
+
+/// Until when an invocation must have answered.
+pub fn deadline_of(context: &lambda_runtime::Context) -> Deadline {
+    Deadline(Timestamp::from_unix_millis(i64::try_from(context.deadline).unwrap_or(i64::MAX)))
+}

@@ -22,7 +22,9 @@ impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoMessageId => "a record of the batch has no message id",
-            Self::NotFifo => "a record of the batch has no MessageGroupId: the event source must be a FIFO queue",
+            Self::NotFifo => {
+                "a record of the batch has no MessageGroupId: the event source must be a FIFO queue"
+            }
         })
     }
 }

@@ -32,7 +32,8 @@ where
         for (index, message) in group.iter().enumerate() {
             let now = self.clock.now();
             let needed = RECORD_BUDGET.saturating_add(self.pace.backlog(now));
-            let outcome = if deadline.remaining(now) < needed { None } else { Some(self.settle(message).await) };
+            let outcome =
+                if deadline.remaining(now) < needed { None } else { Some(self.settle(message).await) };
             let behind = group.get(index..).unwrap_or_default();
             match outcome {
                 Some(Ok(())) => {}
@@ -82,7 +83,11 @@ where
     async fn postpone(&self, message: &ReceivedMessage, delay: Duration) {
         if let Err(error) = self.queue.delay(&message.handle, delay).await {
             let fault = error.fault();
-            tracing::warn!(call = fault.call, code = fault.code, "a message comes back at the queue's own time");
+            tracing::warn!(
+                call = fault.call,
+                code = fault.code,
+                "a message comes back at the queue's own time"
+            );
         }
     }
 
@@ -98,7 +103,8 @@ where
 fn by_group(messages: &[ReceivedMessage]) -> Vec<Vec<&ReceivedMessage>> {
     let mut groups: Vec<Vec<&ReceivedMessage>> = Vec::new();
     for message in messages {
-        let group = groups.iter_mut().find(|group| group.first().is_some_and(|m| m.group_id == message.group_id));
+        let group =
+            groups.iter_mut().find(|group| group.first().is_some_and(|m| m.group_id == message.group_id));
         match group {
             Some(group) => group.push(message),
             None => groups.push(vec![message]),

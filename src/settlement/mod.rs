@@ -15,21 +15,30 @@ use std::time::Duration;
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
 pub use pace::Pace;
 
-use crate::assurance::{Decision, Facts, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide};
+use crate::assurance::{
+    Decision, Facts, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide,
+};
 use crate::audit::{AuditCode, AuditRecord, CODE_VERSION};
 use crate::binding::Binding;
 use crate::envelope::{Content, Envelope, OpenError};
 use crate::key_cache::{KeyCache, Refresh};
 use crate::key_ring::KeyRing;
 use crate::ports::{
-    AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, QueueError, ReceivedMessage,
-    Redelivery, UserDirectory,
+    AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, QueueError,
+    ReceivedMessage, Redelivery, UserDirectory,
 };
 use crate::verification::{AssuranceLevel, UserReference, VerificationEvent};
 
 /// How often the queue hands a message out before it gives up. With the longest backoff that is some ten hours, so
 /// that an outage of Cognito for hours puts nothing among the dead letters.
 pub const MAXIMUM_RECEIVES: u32 = 50;
+
+/// The time limit of the consumer function.
+pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a received message stays invisible: six times the function's time limit, as the Lambda developer guide asks
+/// for ("Using Lambda with Amazon SQS").
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 
 /// How much time must be left for a record to be begun: read, write, confirm, read again and one call to a queue, at
 /// the longest time that each may take.
@@ -97,7 +106,9 @@ impl From<KeyStoreError> for Unsettled {
     fn from(error: KeyStoreError) -> Self {
         match error {
             KeyStoreError::Passing(_) => Self::Retry(error.to_string()),
-            KeyStoreError::Misconfigured(_) | KeyStoreError::Malformed(_) => Self::Misconfigured(error.to_string()),
+            KeyStoreError::Misconfigured(_) | KeyStoreError::Malformed(_) => {
+                Self::Misconfigured(error.to_string())
+            }
         }
     }
 }
@@ -255,7 +266,9 @@ where
     ) -> Result<(), (Option<Opened>, Unsettled)> {
         let (reason, detail) = match unsettled {
             Unsettled::Quarantine(reason, detail) => (reason, detail),
-            Unsettled::Retry(detail) | Unsettled::Misconfigured(detail) if message.attempt >= MAXIMUM_RECEIVES => {
+            Unsettled::Retry(detail) | Unsettled::Misconfigured(detail)
+                if message.attempt >= MAXIMUM_RECEIVES =>
+            {
                 (QuarantineReason::RetriesExhausted, detail)
             }
             other => return Err((opened, other)),
@@ -288,7 +301,9 @@ where
         }
         self.queue.put(message, attributes).await.map_err(|error| match error {
             QueueError::Misconfigured(fault) => Unsettled::Misconfigured(fault.to_string()),
-            QueueError::Passing(fault) | QueueError::NotInFlight(fault) => Unsettled::Retry(fault.to_string()),
+            QueueError::Passing(fault) | QueueError::NotInFlight(fault) => {
+                Unsettled::Retry(fault.to_string())
+            }
         })?;
         self.store(&record)
     }

@@ -1,0 +1,168 @@
+//! `idvctl demo`: the whole loop, once, in memory: a real HTTP request with a real signature, the handlers that Lambda
+//! runs, the queue, the consumer, the user pool.
+
+mod world;
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::StatusWord;
+use super::output::{Failure, Output, outcome};
+use world::{Sent, World};
+
+/// One thing that happens, and what is promised of it.
+struct Step {
+    title: &'static str,
+    /// Whose callback.
+    username: &'static str,
+    status: StatusWord,
+    /// How many seconds before now it happened.
+    seconds_ago: u64,
+    session: &'static str,
+    subject: &'static str,
+    event_id: &'static str,
+    forged: bool,
+    /// The status code that the sender gets.
+    answer: u16,
+    /// The word of the audit record that the event ends with; none where it never reaches the consumer.
+    ends: Option<&'static str>,
+    /// The reason in that record.
+    reason: Option<&'static str>,
+    /// The user's status afterwards.
+    user_status: &'static str,
+}
+
+const APPROVAL: Step = Step {
+    title: "1Kosmos approves ada: attributes are written, then the user is confirmed",
+    username: "ada",
+    status: StatusWord::Approved,
+    seconds_ago: 60,
+    session: "vs_ada",
+    subject: "did:blockid:5a105e8b9d40e1329780d62ea2265d8a",
+    event_id: "evt_ada_approved",
+    forged: false,
+    answer: 202,
+    ends: Some("applied"),
+    reason: None,
+    user_status: "CONFIRMED",
+};
+
+const STEPS: [Step; 6] = [
+    Step {
+        title: "somebody without the key approves ada: refused, nothing is queued",
+        event_id: "evt_forged",
+        forged: true,
+        answer: 401,
+        ends: None,
+        user_status: "UNCONFIRMED",
+        ..APPROVAL
+    },
+    APPROVAL,
+    Step {
+        title: "the same callback again: the same receipt, and the queue drops it",
+        ends: None,
+        ..APPROVAL
+    },
+    Step {
+        title: "a late event from before the approval: superseded, nothing is written",
+        status: StatusWord::InReview,
+        seconds_ago: 120,
+        event_id: "evt_ada_in_review",
+        ends: Some("superseded"),
+        ..APPROVAL
+    },
+    Step {
+        title: "1Kosmos declines bob: recorded, and bob stays unconfirmed",
+        username: "bob",
+        status: StatusWord::Declined,
+        session: "vs_bob",
+        event_id: "evt_bob_declined",
+        ends: Some("recorded"),
+        user_status: "UNCONFIRMED",
+        ..APPROVAL
+    },
+    Step {
+        title: "an approval of ada as somebody else: a dead letter, with its reason",
+        seconds_ago: 0,
+        session: "vs_other",
+        subject: "did:blockid:00000000000000000000000000000000",
+        event_id: "evt_other_subject",
+        ends: Some("quarantined"),
+        reason: Some("subject_conflict"),
+        ..APPROVAL
+    },
+];
+
+pub(super) async fn run(output: &Output) -> Result<ExitCode, Failure> {
+    let world = World::start(&["ada", "bob"]).await?;
+    output.line(format!("The embedded stack listens on {}. Users ada and bob signed up.\n", world.url()))?;
+    output.table(&["user", "status"], world.statuses())?;
+    let mut steps = Vec::new();
+    let mut all_as_promised = true;
+    for (number, step) in STEPS.iter().enumerate() {
+        let sent = world.send(step).await?;
+        let record = world.outcome_of(step, &sent).await;
+        let as_promised = is_as_promised(step, &sent, &record, &world);
+        all_as_promised &= as_promised;
+        show(output, number + 1, step, &sent, &record, as_promised)?;
+        steps.push(json!({
+            "title": step.title,
+            "answer": sent.status,
+            "receipt_id": sent.receipt_id(),
+            "outcome": record["event"],
+            "reason": record["reason"],
+            "as_promised": as_promised,
+        }));
+    }
+    output.line("")?;
+    output.table(&["user", "status", "attribute", "value"], world.attribute_rows())?;
+    let dead_letters = world.dead_letters();
+    let cell = |letter: &Value, name: &str| letter[name].as_str().unwrap_or("-").to_owned();
+    let columns = ["reason", "receipt_id", "quarantined_at"];
+    let rows = dead_letters.iter().map(|letter| columns.iter().map(|name| cell(letter, name)).collect());
+    output.table(&columns, rows.collect())?;
+    output.line(if all_as_promised {
+        "Every outcome is as promised."
+    } else {
+        "NOT every outcome is as promised."
+    })?;
+    output.value(&json!({
+        "steps": steps,
+        "users": world.users(),
+        "dead_letters": dead_letters,
+        "as_promised": all_as_promised,
+    }))?;
+    world.stop().await;
+    Ok(outcome(all_as_promised))
+}
+
+fn is_as_promised(step: &Step, sent: &Sent, record: &Value, world: &World) -> bool {
+    let ended = record["event"].as_str() == step.ends && record["reason"].as_str() == step.reason;
+    sent.status == step.answer && ended && world.status_of(step.username) == Some(step.user_status)
+}
+
+fn show(
+    output: &Output,
+    number: usize,
+    step: &Step,
+    sent: &Sent,
+    record: &Value,
+    as_promised: bool,
+) -> Result<(), Failure> {
+    let mark = if as_promised { "ok" } else { "NOT AS PROMISED" };
+    output.line(format!("\n{number}. {} [{mark}]", step.title))?;
+    let receipt = sent.receipt_id().map(|id| format!("  {id}")).unwrap_or_default();
+    output.line(format!("   POST /idv-callback  {}{receipt}", sent.status))?;
+    let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+    if !record.is_null() {
+        let level = |name: &str| record[name].as_u64().map_or("-".to_owned(), |level| level.to_string());
+        let levels = match record["ial_after"].as_u64() {
+            Some(_) => format!("  ial {} -> {}", level("ial_before"), level("ial_after")),
+            None => format!("  {}", text("reason")),
+        };
+        let confirmed = if record["confirmed"] == true { "  confirmed" } else { "" };
+        output.line(format!("   {} {}{levels}{confirmed}", text("code"), text("event")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The embedded stack as the demo uses it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::Uri;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Step;
+use crate::audit::AuditRecord;
+use crate::cli::client::Poster;
+use crate::cli::dev::{dead_letter, embedded, issue_binding, user_json};
+use crate::cli::keys::fresh_ring;
+use crate::cli::message::Callback;
+use crate::cli::output::Failure;
+use crate::cli::stack::{FrontDoor, consume};
+use crate::clock::SystemClock;
+use crate::config::LocalConfig;
+use crate::delivery::{SignatureProfile, sign};
+use crate::key_ring::KeyRing;
+use crate::local::{LocalQueues, MemoryKeyStore, SignUp, UserPool, serve};
+use crate::ports::{AuditSink, Clock as _};
+use crate::timestamp::Timestamp;
+use crate::verification::{AssuranceLevel, PoolId};
+
+/// How long an outcome may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An audit log in memory.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<Value>>>);
+
+impl AuditSink for Recorder {
+    fn record(&self, record: &AuditRecord) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(serde_json::to_value(record)?);
+        Ok(())
+    }
+}
+
+/// What the sender got.
+pub(super) struct Sent {
+    pub(super) status: u16,
+    body: Value,
+}
+
+impl Sent {
+    pub(super) fn receipt_id(&self) -> Option<&str> {
+        self.body["receipt_id"].as_str()
+    }
+}
+
+pub(super) struct World {
+    address: SocketAddr,
+    poster: Poster,
+    pool: UserPool<SystemClock>,
+    queues: LocalQueues<SystemClock>,
+    ring: KeyRing,
+    other_ring: KeyRing,
+    recorder: Recorder,
+    started_at: Timestamp,
+    bindings: Vec<(String, String)>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl World {
+    pub(super) async fn start(usernames: &[&str]) -> Result<Self, Failure> {
+        let started_at = SystemClock.now();
+        let json = fresh_ring(started_at)?;
+        let read = |json: &str| {
+            KeyRing::parse(json.as_bytes()).map_err(|error| Failure::unreachable(error.to_string()))
+        };
+        let (ring, other_ring) = (read(&json)?, read(&fresh_ring(started_at)?)?);
+        let recorder = Recorder::default();
+        let pool_id = PoolId::new("us-east-1_DemoPool").map_err(|_| Failure::usage("the pool's id"))?;
+        let level = AssuranceLevel::new(2).map_err(|_| Failure::usage("the level"))?;
+        let config = LocalConfig {
+            profile: SignatureProfile::StandardWebhooks,
+            minimum_ial: level,
+            binding_required: true,
+            cognito_rps: 25,
+        };
+        let keys = MemoryKeyStore::new(json.as_bytes());
+        let (pool, queues, intake, consumer) = embedded(pool_id, &keys, &recorder, &config);
+        let mut bindings = Vec::new();
+        for username in usernames {
+            let user = SignUp { username: (*username).to_owned(), ..SignUp::default() };
+            let user = pool.sign_up(user).map_err(|error| Failure::unreachable(error.code()))?;
+            bindings.extend(issue_binding(&ring, &pool, &user).map(|token| (user.username, token)));
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+        let listener = listener.map_err(|error| Failure::unreachable(format!("127.0.0.1: {error}")))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let until = |mut stopped: watch::Receiver<bool>| async move {
+            // An error means that the sender is gone: the demo is over.
+            let _over = stopped.wait_for(|stop| *stop).await.map(drop);
+        };
+        let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, until(stopped.clone()));
+        let consumer = consume(Arc::new(consumer), queues.callbacks.clone(), until(stopped));
+        let tasks = vec![tokio::spawn(server), tokio::spawn(consumer)];
+        let url = Uri::from_static("http://127.0.0.1");
+        let poster = Poster::new(&url)?;
+        Ok(Self {
+            address,
+            poster,
+            pool,
+            queues,
+            ring,
+            other_ring,
+            recorder,
+            started_at,
+            bindings,
+            stop,
+            tasks,
+        })
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/idv-callback", self.address)
+    }
+
+    /// Lets what is under way end.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        drop(self.poster);
+        for task in self.tasks {
+            // A task that panicked has already said so; nothing depends on it any more.
+            let _ended = task.await;
+        }
+    }
+
+    pub(super) async fn send(&self, step: &Step) -> Result<Sent, Failure> {
+        let binding = self.bindings.iter().find(|(username, _)| username == step.username);
+        let callback = Callback {
+            event_id: step.event_id,
+            status: step.status,
+            occurred_at: self.started_at.minus(Duration::from_secs(step.seconds_ago)),
+            session: step.session,
+            subject: step.subject,
+            ial: 2,
+            pool: self.pool.id().as_str(),
+            username: step.username,
+            binding: binding.map(|(_, token)| token.as_str()),
+        };
+        let body = callback.body().into_bytes();
+        let ring = if step.forged { &self.other_ring } else { &self.ring };
+        let key = ring.webhook.first().ok_or_else(|| Failure::usage("the ring has no webhook key"))?;
+        let headers =
+            sign(&SignatureProfile::StandardWebhooks, &key.secret, step.event_id, SystemClock.now(), &body);
+        let url = self.url().parse().map_err(|error| Failure::usage(format!("{error}")))?;
+        let answer = self.poster.post(&url, &headers, body).await?;
+        Ok(Sent { status: answer.status, body: answer.body })
+    }
+
+    /// The consumer's record of this callback; nothing where none is promised and the queue has nothing left.
+    pub(super) async fn outcome_of(&self, step: &Step, sent: &Sent) -> Value {
+        let seen_before = step.ends.is_none();
+        let deadline = SystemClock.now().plus(PATIENCE);
+        loop {
+            let record = sent.receipt_id().filter(|_| !seen_before).and_then(|id| self.settled(id));
+            if let Some(record) = record {
+                return record;
+            }
+            let idle = seen_before && self.queues.callbacks.messages().is_empty();
+            if idle || SystemClock.now() >= deadline {
+                return Value::Null;
+            }
+            SystemClock.sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn settled(&self, receipt_id: &str) -> Option<Value> {
+        let records = self.recorder.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |record: &&Value| {
+            record["receipt_id"] == receipt_id
+                && record["code"].as_str().is_some_and(|code| code.starts_with("IDV2"))
+        };
+        records.iter().find(is_it).cloned()
+    }
+
+    pub(super) fn status_of(&self, username: &str) -> Option<&'static str> {
+        self.pool.users().iter().find(|user| user.username == username).map(|user| user.status)
+    }
+
+    pub(super) fn statuses(&self) -> Vec<Vec<String>> {
+        self.pool.users().into_iter().map(|user| vec![user.username, user.status.to_owned()]).collect()
+    }
+
+    pub(super) fn attribute_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = Vec::new();
+        for user in self.pool.users() {
+            let custom = user.attributes.iter().filter(|(name, _)| name.starts_with("custom:"));
+            for (index, (name, value)) in custom.enumerate() {
+                let first = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
+                rows.push(vec![first(&user.username), first(user.status), name.clone(), value.clone()]);
+            }
+        }
+        rows
+    }
+
+    pub(super) fn users(&self) -> Vec<Value> {
+        self.pool.users().iter().map(|user| user_json(self.pool.id(), user)).collect()
+    }
+
+    pub(super) fn dead_letters(&self) -> Vec<Value> {
+        self.queues.dead_letters.messages().iter().map(|letter| json!(dead_letter(letter))).collect()
+    }
+}

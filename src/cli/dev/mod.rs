@@ -1,0 +1,183 @@
+//! `idvctl dev`: the front door and the consumer in one process, staying up.
+
+mod embedded;
+mod journal;
+mod site;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::DevOptions;
+use super::keys;
+use super::message::Callback;
+use super::output::{Failure, Output};
+use super::stack::{FrontDoor, consume};
+use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, StoredKeyRing};
+use crate::clock::SystemClock;
+use crate::config::{Environment, KeyRingSource, LocalConfig};
+use crate::delivery::{SignatureProfile, sign};
+use crate::intake::Intake;
+use crate::key_cache::KeyCache;
+use crate::key_ring::KeyRing;
+use crate::local::serve;
+use crate::ports::Clock as _;
+use crate::settlement::{Consumer, Pace};
+use crate::verification::PoolId;
+pub(super) use embedded::{embedded, issue_binding};
+use journal::Journal;
+pub(super) use site::{dead_letter, user_json};
+
+pub(super) async fn run(
+    options: &DevOptions,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    if !options.listen.ip().is_loopback() && !options.public {
+        let complaint = format!(
+            "{} can be reached by other machines; use an address of 127.0.0.0/8, or add --public",
+            options.listen
+        );
+        return Err(Failure::usage(complaint));
+    }
+    journal::start_diagnostics();
+    let config = LocalConfig::read(environment).map_err(|error| Failure::usage(error.to_string()))?;
+    match &options.queue_url {
+        None => run_embedded(options, environment, &config, *output).await,
+        Some(queue_url) => run_on_aws(options, environment, &config, queue_url, *output).await,
+    }
+}
+
+async fn run_embedded(
+    options: &DevOptions,
+    environment: &Environment,
+    config: &LocalConfig,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let path = keys::ring_path(options.keys.as_ref(), environment);
+    if !path.exists() {
+        keys::write_ring(&path, &keys::fresh_ring(SystemClock.now())?)?;
+        output.note(format!("{}: a new key ring", path.display()));
+    }
+    let ring = keys::read_ring(&path)?;
+    let pool_id = pool_id(&options.pool)?;
+    let store = StoredKeyRing::File(path);
+    let (pool, queues, intake, consumer) = embedded(pool_id, &store, &Journal(output), config);
+    let listener = listen(options).await?;
+    let address = listener.local_addr()?;
+    output.line(format!("listening on http://{address}, user pool {}", pool.id()))?;
+    output.value(&json!({ "listening": format!("http://{address}"), "user_pool": pool.id().as_str() }))?;
+    output.line(format!("\n{}\n", example(&config.profile, &ring, pool.id(), &address.to_string())?))?;
+    let site = site::LocalSite::new(FrontDoor(intake), pool, queues.clone(), store);
+    let server = serve(listener, Arc::new(site), SystemClock, stop_signal()?);
+    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, stop_signal()?));
+    output.note("stopped; the embedded queue and pool are gone with it");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The same code against real AWS: a container is a supported way to run it.
+async fn run_on_aws(
+    options: &DevOptions,
+    environment: &Environment,
+    config: &LocalConfig,
+    queue_url: &str,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let dead_letters = options.dead_letter_queue_url.as_deref().unwrap_or_default();
+    let pools = options.user_pool.iter().map(|id| pool_id(id)).collect::<Result<Vec<_>, _>>()?;
+    let usage = |error: crate::config::ConfigError| Failure::usage(error.to_string());
+    let source = match (&options.keys, environment.get("IDV_KEY_RING_SECRET_ID")) {
+        (None, Some(secret)) => KeyRingSource::Secret(secret),
+        (given, _) => KeyRingSource::File(keys::ring_path(given.as_ref(), environment)),
+    };
+    let connect = |limits| AwsConnection::new(environment, limits, Credentials::Chain);
+    let (front, back) = (connect(CallLimits::CALLBACK).await, connect(CallLimits::CONSUMER).await);
+    let (front, back) = (front.map_err(usage)?, back.map_err(usage)?);
+    let queue = MessageQueue::new(&back, queue_url, dead_letters);
+    let intake = Intake {
+        queue: crate::aws::SqsQueue::new(&front, queue_url),
+        keys: KeyCache::new(StoredKeyRing::new(&front, &source), SystemClock),
+        audit: Journal(output),
+        clock: SystemClock,
+        profile: config.profile.clone(),
+    };
+    let consumer = Consumer {
+        directory: CognitoDirectory::new(&back),
+        queue: queue.clone(),
+        keys: KeyCache::new(StoredKeyRing::new(&back, &source), SystemClock),
+        audit: Journal(output),
+        clock: SystemClock,
+        policy: embedded::policy(pools, config, environment.get("IDV_BINDING").is_none()),
+        pace: Pace::per_second(config.cognito_rps),
+    };
+    let ring = intake.keys.current().await.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let listener = listen(options).await?;
+    let address = listener.local_addr()?;
+    output.line(format!(
+        "listening on http://{address}, queue {queue_url}, {} webhook key(s)",
+        ring.webhook.len()
+    ))?;
+    output.value(&json!({ "listening": format!("http://{address}"), "queue": queue_url }))?;
+    let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, stop_signal()?);
+    tokio::join!(server, consume(Arc::new(consumer), queue.callbacks, stop_signal()?));
+    output.note("stopped; what was not settled is on the queue");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pool_id(text: &str) -> Result<PoolId, Failure> {
+    PoolId::new(text)
+        .map_err(|_| Failure::usage(format!("{text:?} is not a user pool id, like us-east-1_AbC123")))
+}
+
+async fn listen(options: &DevOptions) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(options.listen).await;
+    listener.map_err(|error| Failure::unreachable(format!("{}: {error}", options.listen)))
+}
+
+/// Ready when the process is asked to stop: SIGTERM, or Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A `curl` call with a valid signature. It holds for four minutes: that is how old a signature may be.
+fn example(
+    profile: &SignatureProfile,
+    ring: &KeyRing,
+    pool: &PoolId,
+    address: &str,
+) -> Result<String, Failure> {
+    let event_id = super::message::fresh_id("evt_")?;
+    let now = SystemClock.now();
+    let subject = super::send::subject_of("ada");
+    let callback = Callback {
+        event_id: &event_id,
+        status: super::args::StatusWord::Approved,
+        occurred_at: now,
+        session: "vs_example",
+        subject: &subject,
+        ial: 2,
+        pool: pool.as_str(),
+        username: "ada",
+        binding: None,
+    };
+    let body = callback.body();
+    let key = ring.webhook.first().ok_or_else(|| Failure::usage("the ring has no webhook key"))?;
+    let headers = sign(profile, &key.secret, &event_id, now, body.as_bytes());
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("  -H '{name}: {value}' \\\n")).collect();
+    let user = format!("curl -s http://{address}/_local/users -d '{{\"username\":\"ada\"}}'");
+    Ok(format!(
+        "{user}\ncurl -s http://{address}/idv-callback -H 'content-type: application/json' \\\n\
+         {headers}  --data-raw '{body}'\ncurl -s http://{address}/_local/users/ada"
+    ))
+}

@@ -1,0 +1,122 @@
+//! The embedded stack's own pages, beside the callback endpoint: users and dead letters.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::embedded::issue_binding;
+use crate::cli::stack::FrontDoor;
+use crate::clock::SystemClock;
+use crate::local::{
+    FifoQueue, HttpMessage, LocalQueues, PoolError, QueuedMessage, Reply, SignUp, Site, User, UserPool,
+};
+use crate::ports::{AuditSink, KeyStore};
+use crate::settlement::dead_letter_attributes as letter;
+use crate::verification::PoolId;
+
+/// The callback endpoint and `/_local/…`.
+pub(super) struct LocalSite<S, A> {
+    front_door: FrontDoor<FifoQueue<SystemClock>, S, A, SystemClock>,
+    pool: UserPool<SystemClock>,
+    queues: LocalQueues<SystemClock>,
+    keys: S,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    username: String,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
+    async fn answer(&self, request: HttpMessage) -> Reply {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("POST", "/_local/users") => self.create(&request.body).await,
+            ("GET", "/_local/dead-letters") => {
+                let letters: Vec<_> = self.queues.dead_letters.messages().iter().map(dead_letter).collect();
+                Reply::json(200, &json!(letters))
+            }
+            ("GET", path) if path.starts_with("/_local/users/") => {
+                let name = path.trim_start_matches("/_local/users/");
+                self.show(&percent_decode_str(name).decode_utf8_lossy())
+            }
+            (_, path) if path.starts_with("/_local/") => {
+                let pages = "POST /_local/users, GET /_local/users/{username}, GET /_local/dead-letters";
+                Reply::json(404, &json!({ "error": format!("there are {pages}") }))
+            }
+            _ => self.front_door.answer(request).await,
+        }
+    }
+}
+
+impl<S: KeyStore, A> LocalSite<S, A> {
+    pub(super) fn new(
+        front_door: FrontDoor<FifoQueue<SystemClock>, S, A, SystemClock>,
+        pool: UserPool<SystemClock>,
+        queues: LocalQueues<SystemClock>,
+        keys: S,
+    ) -> Self {
+        Self { front_door, pool, queues, keys }
+    }
+
+    /// Signs a user up; the answer has the binding that a proofing session of this user would carry.
+    async fn create(&self, body: &[u8]) -> Reply {
+        let wanted = "the body must be {\"username\": \"…\", \"attributes\": {\"name\": \"value\"}}";
+        let Ok(NewUser { username, attributes }) = serde_json::from_slice(body) else {
+            return Reply::json(400, &json!({ "error": wanted }));
+        };
+        match self.pool.sign_up(SignUp { username, attributes }) {
+            Ok(user) => {
+                let mut created = user_json(self.pool.id(), &user);
+                let binding = self.keys.fetch().await.ok().and_then(|r| issue_binding(&r, &self.pool, &user));
+                created["binding"] = json!(binding);
+                Reply::json(201, &created)
+            }
+            Err(error) => failed(error),
+        }
+    }
+
+    fn show(&self, username: &str) -> Reply {
+        match self.pool.admin_get_user(username) {
+            Ok(user) => Reply::json(200, &user_json(self.pool.id(), &user)),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+fn failed(error: PoolError) -> Reply {
+    let status = match error {
+        PoolError::UserNotFound | PoolError::ResourceNotFound => 404,
+        PoolError::UsernameExists => 409,
+        PoolError::InvalidParameter | PoolError::NotAuthorized => 400,
+        PoolError::TooManyRequests => 429,
+    };
+    Reply::json(status, &json!({ "error": error.code() }))
+}
+
+pub(in crate::cli) fn user_json(pool: &PoolId, user: &User) -> Value {
+    json!({
+        "username": user.username,
+        "user_pool": pool.as_str(),
+        "status": user.status,
+        "attributes": user.attributes,
+    })
+}
+
+/// What was quarantined, and why. Not what it says: an unreadable callback can hold anything.
+pub(in crate::cli) fn dead_letter(message: &QueuedMessage) -> Value {
+    let attribute = |name: &str| message.attributes.get(name);
+    json!({
+        "message_id": message.id,
+        "reason": attribute(letter::REASON),
+        "detail": attribute(letter::DETAIL),
+        "receipt_id": attribute(letter::RECEIPT),
+        "quarantined_at": attribute(letter::QUARANTINED_AT),
+        "version": attribute(letter::VERSION),
+        "attempts": attribute(letter::ATTEMPTS),
+    })
+}

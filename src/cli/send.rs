@@ -1,0 +1,163 @@
+//! `idvctl send`: builds, signs and posts callbacks.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::args::SendOptions;
+use super::client::Poster;
+use super::keys;
+use super::message::{Callback, fresh_id};
+use super::output::{Failure, Output, outcome};
+use crate::clock::SystemClock;
+use crate::config::Environment;
+use crate::delivery::sign;
+use crate::ports::Clock as _;
+
+/// A signed request, ready to post.
+struct Signed {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// One answer: the status, or none where the receiver could not be reached; and how long it took.
+struct Answered {
+    status: Result<u16, String>,
+    body: Value,
+    took: Duration,
+}
+
+pub(super) async fn run(
+    options: &SendOptions,
+    environment: &Environment,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
+    let url: Uri = options.url.parse().map_err(|error| Failure::usage(format!("--url: {error}")))?;
+    let poster = Poster::new(&url)?;
+    let requests: Result<Vec<_>, _> = (1..=options.count).map(|n| signed(options, environment, n)).collect();
+    let requests = requests?;
+    let progress = progress_bar(u64::from(options.count), *output);
+    let answers = post_all(&poster, &url, requests, options.concurrency, &progress).await;
+    progress.finish_and_clear();
+    report(&answers, output)?;
+    let unreachable = answers.iter().filter(|answer| answer.status.is_err()).count();
+    if unreachable == answers.len() && unreachable > 0 {
+        let why = answers.iter().find_map(|answer| answer.status.as_ref().err());
+        return Err(Failure::unreachable(why.cloned().unwrap_or_default()));
+    }
+    Ok(outcome(answers.iter().all(|answer| answer.status == Ok(202))))
+}
+
+fn signed(options: &SendOptions, environment: &Environment, n: u32) -> Result<Signed, Failure> {
+    let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
+    let profile = keys::profile(&options.signing, environment)?;
+    let key = keys::signing_key(&ring, &options.signing)?;
+    let event_id = fresh_id("evt_")?;
+    let body = match &options.body {
+        Some(path) => {
+            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
+        }
+        None => body(options, &event_id, n)?.into_bytes(),
+    };
+    let headers = sign(&profile, &key.secret, &event_id, SystemClock.now(), &body);
+    Ok(Signed { headers, body })
+}
+
+fn body(options: &SendOptions, event_id: &str, n: u32) -> Result<String, Failure> {
+    let number = |text: &str| text.replace("{n}", &n.to_string());
+    let username = number(&options.user);
+    let session =
+        options.session.as_deref().map_or_else(|| fresh_id("vs_"), |session| Ok(number(session)))?;
+    let subject = options.subject.as_deref().map_or_else(|| subject_of(&username), number);
+    let callback = Callback {
+        event_id,
+        status: options.status,
+        occurred_at: keys::moment(options.occurred_at.as_ref(), "--occurred-at")?,
+        session: &session,
+        subject: &subject,
+        ial: options.ial,
+        pool: &options.pool,
+        username: &username,
+        binding: options.binding.as_deref(),
+    };
+    Ok(callback.body())
+}
+
+/// The same user is always the same person, unless told otherwise.
+pub(super) fn subject_of(username: &str) -> String {
+    let digest = crate::envelope::BodyDigest::of(username.as_bytes());
+    let digits: String = digest.as_str().chars().take(40).collect();
+    format!("did:blockid:{digits}")
+}
+
+fn progress_bar(count: u64, output: Output) -> ProgressBar {
+    if count < 10 || !output.is_interactive() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta} left");
+    let bar = ProgressBar::new(count);
+    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
+}
+
+async fn post_all(
+    poster: &Poster,
+    url: &Uri,
+    requests: Vec<Signed>,
+    concurrency: u32,
+    progress: &ProgressBar,
+) -> Vec<Answered> {
+    let permits = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(1)));
+    let mut under_way = JoinSet::new();
+    for request in requests {
+        let (poster, url, permits, progress) =
+            (poster.clone(), url.clone(), Arc::clone(&permits), progress.clone());
+        under_way.spawn(async move {
+            let _permit = permits.acquire().await;
+            let start = SystemClock.now();
+            let answered = poster.post(&url, &request.headers, request.body).await;
+            progress.inc(1);
+            let took = SystemClock.now().since(start);
+            match answered {
+                Ok(answer) => Answered { status: Ok(answer.status), body: answer.body, took },
+                Err(failure) => {
+                    Answered { status: Err(failure.message().to_owned()), body: Value::Null, took }
+                }
+            }
+        });
+    }
+    under_way.join_all().await
+}
+
+fn report(answers: &[Answered], output: &Output) -> Result<(), Failure> {
+    let mut by_status: BTreeMap<String, usize> = BTreeMap::new();
+    for answer in answers {
+        let status = answer.status.as_ref().map_or("unreachable".to_owned(), ToString::to_string);
+        *by_status.entry(status).or_default() += 1;
+    }
+    let mut millis: Vec<_> = answers.iter().map(|answer| answer.took.as_millis()).collect();
+    millis.sort_unstable();
+    let at = |percent: usize| millis.get((millis.len() * percent / 100).min(millis.len().saturating_sub(1)));
+    let figures: BTreeMap<_, _> = [("p50", 50), ("p95", 95), ("p99", 99), ("max", 100)]
+        .map(|(name, percent)| (name, at(percent)))
+        .into();
+    if let [answer] = answers {
+        let status = answer.status.as_ref().map_or("unreachable".to_owned(), ToString::to_string);
+        let body = if answer.body.is_null() { String::new() } else { format!("{:#}", answer.body) };
+        output.line(format!("{status}\n{body}"))?;
+    } else {
+        let rows = by_status.iter().map(|(status, count)| vec![status.clone(), count.to_string()]).collect();
+        output.table(&["answer", "callbacks"], rows)?;
+        let row = figures.values().map(|ms| ms.map_or_else(String::new, |ms| format!("{ms} ms"))).collect();
+        output.table(&figures.keys().copied().collect::<Vec<_>>(), vec![row])?;
+    }
+    let bodies: Vec<_> = answers.iter().map(|answer| &answer.body).take(100).collect();
+    output.value(&json!({ "answers": by_status, "milliseconds": figures, "bodies": bodies }))?;
+    Ok(())
+}

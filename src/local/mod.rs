@@ -1,0 +1,18 @@
+//! The embedded stack: a FIFO queue, a user pool, an HTTP front door and an event source, in memory.
+//!
+//! Tests, the demo and local development run on it, so it follows what AWS documents, each rule with its page, and
+//! not what some emulator does. `tests/contract` holds it against the real SDK and an independent emulator.
+
+mod api_gateway;
+mod event_source;
+mod http_server;
+mod key_store;
+mod queue;
+mod user_pool;
+
+pub use api_gateway::{HttpMessage, from_lambda_response, rest_event};
+pub use event_source::{EventSource, batch_event};
+pub use http_server::{Reply, Site, serve};
+pub use key_store::MemoryKeyStore;
+pub use queue::{FifoQueue, LocalQueues, QueueSettings, QueuedMessage};
+pub use user_pool::{PoolError, Quotas, SignUp, User, UserPool};

@@ -1,0 +1,285 @@
+//! A FIFO queue as SQS documents it (developer guide: "Amazon SQS FIFO queues", "visibility timeout", "dead-letter
+//! queues"; API reference for limits and errors).
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::ports::{
+    CallbackQueue, Clock, DeadLetters, Fault, MessageSource, OutgoingMessage, QueueError, ReceivedMessage,
+    Redelivery,
+};
+use crate::timestamp::Timestamp;
+
+/// For how long a message with a deduplication id that came before is accepted and dropped.
+const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(300);
+
+/// The largest message: 1 MiB, attributes included (developer guide, "Amazon SQS message quotas").
+const MAXIMUM_BYTES: usize = 1024 * 1024;
+
+/// The most attributes of one message.
+const MAXIMUM_ATTRIBUTES: usize = 10;
+
+/// The longest visibility timeout: 12 hours.
+const MAXIMUM_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How often a waiting receive looks again.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The settings of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSettings {
+    /// How long a received message stays invisible.
+    pub visibility: Duration,
+    /// How often a message is received before it is moved to the dead-letter queue, if there is one.
+    pub maximum_receives: u32,
+    /// How long a receive waits for a message.
+    pub wait: Duration,
+}
+
+/// A message in the queue, as it stands there.
+#[derive(Clone, Debug)]
+pub struct QueuedMessage {
+    /// SQS' message id.
+    pub id: String,
+    /// The body.
+    pub body: String,
+    /// `MessageGroupId`.
+    pub group_id: String,
+    /// `MessageDeduplicationId`.
+    pub deduplication_id: String,
+    /// String attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// How often it was received.
+    pub receives: u32,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    visible_at: Timestamp,
+    handle: String,
+}
+
+/// One FIFO queue. Clones are the same queue.
+#[derive(Clone)]
+pub struct FifoQueue<C> {
+    name: &'static str,
+    settings: QueueSettings,
+    clock: C,
+    state: Arc<Mutex<State>>,
+    dead_letters: Option<Arc<FifoQueue<C>>>,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<QueuedMessage>,
+    seen: HashMap<String, Timestamp>,
+    counter: u64,
+}
+
+impl<C: Clock + Clone> FifoQueue<C> {
+    /// An empty queue; `name` keeps the message ids of several queues apart.
+    pub fn new(name: &'static str, settings: QueueSettings, clock: C) -> Self {
+        Self { name, settings, clock, state: Arc::default(), dead_letters: None }
+    }
+
+    /// The same, with a redrive policy that names this dead-letter queue.
+    #[must_use]
+    pub fn with_dead_letters(self, queue: &Self) -> Self {
+        Self { dead_letters: Some(Arc::new(queue.clone())), ..self }
+    }
+
+    /// Everything in the queue, in order, visible or not. Looking changes nothing.
+    pub fn messages(&self) -> Vec<QueuedMessage> {
+        self.lock().messages.iter().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        check(&message)?;
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.seen.retain(|_, at| now.since(*at) < DEDUPLICATION_WINDOW);
+        if state.seen.contains_key(&message.deduplication_id) {
+            return Ok(());
+        }
+        state.seen.insert(message.deduplication_id.clone(), now);
+        state.counter += 1;
+        let id = format!("{}-{:08}", self.name, state.counter);
+        state.messages.push_back(QueuedMessage {
+            id,
+            body: message.body,
+            group_id: message.group_id,
+            deduplication_id: message.deduplication_id,
+            attributes: message.attributes,
+            receives: 0,
+            sent_at: now,
+            visible_at: now,
+            handle: String::new(),
+        });
+        Ok(())
+    }
+
+    /// While a message of a group is in flight, no other of the group is handed out.
+    fn take(&self, most: usize) -> Result<Vec<ReceivedMessage>, QueueError> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        self.move_exhausted(&mut state, now)?;
+        let state = &mut *state;
+        let in_flight = state.messages.iter().filter(|message| message.visible_at > now);
+        let locked: HashSet<String> = in_flight.map(|message| message.group_id.clone()).collect();
+        let mut taken = Vec::new();
+        for message in
+            state.messages.iter_mut().filter(|message| !locked.contains(&message.group_id)).take(most)
+        {
+            state.counter += 1;
+            message.receives += 1;
+            message.visible_at = now.plus(self.settings.visibility);
+            message.handle = format!("{}#{}", message.id, state.counter);
+            taken.push(ReceivedMessage {
+                id: message.id.clone(),
+                handle: message.handle.clone(),
+                body: message.body.clone(),
+                group_id: message.group_id.clone(),
+                attempt: message.receives,
+                attributes: message.attributes.clone(),
+            });
+        }
+        Ok(taken)
+    }
+
+    /// A message that would be received once more than allowed is moved instead; its deduplication id is replaced by
+    /// its message id.
+    fn move_exhausted(&self, state: &mut State, now: Timestamp) -> Result<(), QueueError> {
+        let Some(dead_letters) = &self.dead_letters else { return Ok(()) };
+        let most = self.settings.maximum_receives;
+        let exhausted = |message: &QueuedMessage| message.visible_at <= now && message.receives >= most;
+        for message in state.messages.iter().filter(|message| exhausted(message)) {
+            dead_letters.accept(OutgoingMessage {
+                body: message.body.clone(),
+                group_id: message.group_id.clone(),
+                deduplication_id: message.id.clone(),
+                attributes: message.attributes.clone(),
+            })?;
+        }
+        state.messages.retain(|message| !exhausted(message));
+        Ok(())
+    }
+
+    /// The message of this handle, if it is in flight under it.
+    fn in_flight<'s>(
+        &self,
+        state: &'s mut State,
+        call: &'static str,
+        handle: &str,
+    ) -> Result<&'s mut QueuedMessage, QueueError> {
+        let now = self.clock.now();
+        let found = state.messages.iter_mut().find(|message| !handle.is_empty() && message.handle == handle);
+        match found {
+            Some(message) if message.visible_at > now => Ok(message),
+            Some(_) => Err(QueueError::NotInFlight(Fault::new(call, "MessageNotInflight"))),
+            None => Err(QueueError::NotInFlight(Fault::new(call, "ReceiptHandleIsInvalid"))),
+        }
+    }
+}
+
+fn check(message: &OutgoingMessage) -> Result<(), QueueError> {
+    let refuse = |code| Err(QueueError::Misconfigured(Fault::new("SendMessage", code)));
+    let attributes: usize = message.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if message.body.is_empty() || !message.body.chars().all(is_allowed) {
+        return refuse("InvalidMessageContents");
+    }
+    let ids = [&message.group_id, &message.deduplication_id];
+    let bad_id =
+        ids.iter().any(|id| id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_graphic()));
+    let too_large = message.body.len() + attributes > MAXIMUM_BYTES;
+    if bad_id || too_large || message.attributes.len() > MAXIMUM_ATTRIBUTES {
+        return refuse("InvalidParameterValue");
+    }
+    if message.attributes.values().any(|value| value.is_empty() || !value.chars().all(is_allowed)) {
+        return refuse("InvalidParameterValue");
+    }
+    Ok(())
+}
+
+/// The characters of XML 1.0, which is what a message may hold (API reference, `SendMessage`).
+fn is_allowed(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
+}
+
+impl<C: Clock + Clone> CallbackQueue for FifoQueue<C> {
+    async fn send(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        self.accept(message)
+    }
+}
+
+impl<C: Clock + Clone> MessageSource for FifoQueue<C> {
+    async fn receive(&self, most: u32) -> Result<Vec<ReceivedMessage>, QueueError> {
+        let start = self.clock.now();
+        loop {
+            let messages = self.take(usize::try_from(most.min(10)).unwrap_or(10))?;
+            if !messages.is_empty() || self.clock.now().since(start) >= self.settings.wait {
+                return Ok(messages);
+            }
+            self.clock.sleep(POLL).await;
+        }
+    }
+
+    async fn delete(&self, handle: &str) -> Result<(), QueueError> {
+        let mut state = self.lock();
+        let id = self.in_flight(&mut state, "DeleteMessage", handle)?.id.clone();
+        state.messages.retain(|message| message.id != id);
+        Ok(())
+    }
+}
+
+impl<C: Clock + Clone> Redelivery for FifoQueue<C> {
+    async fn delay(&self, handle: &str, delay: Duration) -> Result<(), QueueError> {
+        let mut state = self.lock();
+        let message = self.in_flight(&mut state, "ChangeMessageVisibility", handle)?;
+        message.visible_at = self.clock.now().plus(delay.min(MAXIMUM_VISIBILITY));
+        Ok(())
+    }
+}
+
+/// The callback queue together with its dead-letter queue.
+#[derive(Clone)]
+pub struct LocalQueues<C> {
+    /// The callback queue.
+    pub callbacks: FifoQueue<C>,
+    /// The dead letters.
+    pub dead_letters: FifoQueue<C>,
+}
+
+impl<C: Clock + Clone> LocalQueues<C> {
+    /// Both, empty, with these settings.
+    pub fn new(settings: QueueSettings, clock: C) -> Self {
+        let dead_letters = FifoQueue::new("dead", settings, clock.clone());
+        let callbacks = FifoQueue::new("msg", settings, clock).with_dead_letters(&dead_letters);
+        Self { callbacks, dead_letters }
+    }
+}
+
+impl<C: Clock + Clone> Redelivery for LocalQueues<C> {
+    async fn delay(&self, handle: &str, delay: Duration) -> Result<(), QueueError> {
+        self.callbacks.delay(handle, delay).await
+    }
+}
+
+impl<C: Clock + Clone> DeadLetters for LocalQueues<C> {
+    async fn put(
+        &self,
+        message: &ReceivedMessage,
+        attributes: BTreeMap<String, String>,
+    ) -> Result<(), QueueError> {
+        let mut all = message.attributes.clone();
+        all.extend(attributes);
+        self.dead_letters.accept(OutgoingMessage {
+            body: message.body.clone(),
+            group_id: message.group_id.clone(),
+            deduplication_id: message.id.clone(),
+            attributes: all,
+        })
+    }
+}
