@@ -158,6 +158,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
             attributes: std::collections::BTreeMap::new(),
         };
         tokio::select! {
+            biased;
             sent = self.queue.send(message) => Ok(sent?),
             () = self.clock.sleep(remaining.saturating_sub(ENQUEUE_BUDGET / 2)) => Err(out_of_time()),
         }
