@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sqs::config::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sqs::config::{Credentials as Keys, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -70,7 +69,7 @@ impl AwsConnection {
     /// Reads region, endpoints and certificates from the environment. Opens nothing yet.
     ///
     /// # Errors
-    /// [`ConfigError`] when the region is not set or a certificate file cannot be read.
+    /// [`ConfigError`] when the region or the credentials are not set, or a certificate file cannot be read.
     pub async fn new(
         environment: &Environment,
         limits: CallLimits,
@@ -90,7 +89,7 @@ impl AwsConnection {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.clone()))
-            .credentials_provider(credentials_provider(credentials, &region).await)
+            .credentials_provider(credentials_provider(credentials, environment, &region).await?)
             .http_client(http_client(environment.get(CA_BUNDLE).as_deref())?)
             .sleep_impl(TokioSleep::new())
             .timeout_config(timeouts)
@@ -124,15 +123,22 @@ impl AwsConnection {
     }
 }
 
-async fn credentials_provider(credentials: Credentials, region: &str) -> SharedCredentialsProvider {
-    fn shared(provider: impl ProvideCredentials + 'static) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(provider)
-    }
+async fn credentials_provider(
+    credentials: Credentials,
+    environment: &Environment,
+    region: &str,
+) -> Result<SharedCredentialsProvider, ConfigError> {
     match credentials {
-        Credentials::Environment => shared(EnvironmentVariableCredentialsProvider::new()),
+        Credentials::Environment => {
+            let get = |name: &str| environment.get(name).ok_or_else(|| format!("{name} is not set"));
+            let (id, secret) = (get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?);
+            let token = environment.get("AWS_SESSION_TOKEN");
+            Ok(SharedCredentialsProvider::new(Keys::new(id, secret, token, None, "environment")))
+        }
         Credentials::Chain => {
             let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder();
-            shared(chain.region(Region::new(region.to_owned())).build().await)
+            let chain = chain.region(Region::new(region.to_owned())).build().await;
+            Ok(SharedCredentialsProvider::new(chain))
         }
     }
 }

@@ -10,8 +10,8 @@ use idv_callback::audit::CODE_VERSION;
 use idv_callback::lambda::handle_sqs;
 use idv_callback::local::{LocalQueues, Quotas, UserPool, batch_event};
 use idv_callback::ports::{
-    CallbackQueue as _, Clock as _, DeadLetters, DirectoryError, Fault, KeyStoreError, OutgoingMessage, QueueError,
-    ReceivedMessage, Redelivery, UserDirectory,
+    CallbackQueue as _, Clock as _, DeadLetters, DirectoryError, Fault, KeyStoreError, OutgoingMessage,
+    QueueError, ReceivedMessage, Redelivery, UserDirectory,
 };
 use idv_callback::settlement::{MAXIMUM_RECEIVES, Pace};
 use idv_callback::verification::UserReference;
@@ -197,7 +197,9 @@ async fn paced_writes_use_the_quota_and_never_exceed_it() {
         }
         assert_eq!(consumer.settle_batch(&batch, world.deadline(60)).await, Vec::<String>::new());
         for message in &batch {
-            idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle).await.unwrap();
+            idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle)
+                .await
+                .unwrap();
         }
     }
     let took = world.clock.now().since(start);
@@ -222,7 +224,8 @@ async fn faults_come_back_and_are_told_apart() {
             let world = World::new();
             world.sign_up("ada", &[]);
             world.post(&approval("ada", "evt_1", 0)).await;
-            let consumer = world.consumer_over(Moody::failing(&world, call, error.clone(), false), world.queues.clone());
+            let consumer =
+                world.consumer_over(Moody::failing(&world, call, error.clone(), false), world.queues.clone());
             let batch = world.receive().await;
             assert_eq!(consumer.settle_batch(&batch, world.deadline(60)).await.len(), 1, "{call} {word}");
             let record = world.audit.last();
@@ -416,12 +419,19 @@ async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
     assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
     idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &batch[0].handle).await.unwrap();
 
-    let rotated = RING.replace(r#""seal": [ "#, r#""seal": [ { "id": "seal-2", "secret": "another-seal-key-of-32-characters" }, "#);
+    let rotated = RING.replace(
+        r#""seal": [ "#,
+        r#""seal": [ { "id": "seal-2", "secret": "another-seal-key-of-32-characters" }, "#,
+    );
     world.keys.store.replace(rotated.as_str());
     world.post(&approval("ada", "evt_1", 1)).await;
     let batch = world.receive().await;
     let failed = consumer.settle_batch(&batch, world.deadline(60)).await;
-    assert_eq!(failed.len(), 1, "the ring at hand is seconds old: the message waits until a newer one may be fetched");
+    assert_eq!(
+        failed.len(),
+        1,
+        "the ring at hand is seconds old: the message waits until a newer one may be fetched"
+    );
     tokio::time::advance(Duration::from_secs(61)).await;
     let batch = world.receive().await;
     assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
@@ -432,7 +442,11 @@ async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
     *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Passing(Fault::new("GetSecretValue", "x")));
     let fresh = world.consumer();
     let batch = world.receive().await;
-    assert_eq!(fresh.settle_batch(&batch, world.deadline(60)).await.len(), 1, "without keys nothing is decided");
+    assert_eq!(
+        fresh.settle_batch(&batch, world.deadline(60)).await.len(),
+        1,
+        "without keys nothing is decided"
+    );
     assert!(world.queues.dead_letters.messages().is_empty());
 }
 
@@ -450,7 +464,9 @@ async fn the_last_try_leaves_a_reason() {
         tries.fetch_add(u32::try_from(batch.len()).unwrap(), Ordering::Relaxed);
         let failed = consumer.settle_batch(&batch, world.deadline(60)).await;
         for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
-            idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle).await.unwrap();
+            idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle)
+                .await
+                .unwrap();
         }
         tokio::time::advance(Duration::from_secs(900)).await;
     }
@@ -468,7 +484,12 @@ async fn one_bad_record_does_not_spoil_the_batch() {
     world.post(&with(approval("ada", "evt_1", 0), "ial", json!(2))).await;
     let mut batch = world.receive().await;
     for (id, body) in [("m-empty", ""), ("m-list", "[]"), ("m-text", "hello")] {
-        let bad = ReceivedMessage { id: id.to_owned(), body: body.to_owned(), group_id: id.to_owned(), ..batch[0].clone() };
+        let bad = ReceivedMessage {
+            id: id.to_owned(),
+            body: body.to_owned(),
+            group_id: id.to_owned(),
+            ..batch[0].clone()
+        };
         batch.insert(0, bad);
     }
     let event = serde_json::from_value(batch_event(&batch)).unwrap();
@@ -480,7 +501,10 @@ async fn one_bad_record_does_not_spoil_the_batch() {
     assert_eq!(world.user("ada").status, "CONFIRMED");
 
     for (broken, complaint) in [
-        (json!({"Records": [{"messageId": "", "body": "x", "attributes": {"MessageGroupId": "g"}}]}), "no message id"),
+        (
+            json!({"Records": [{"messageId": "", "body": "x", "attributes": {"MessageGroupId": "g"}}]}),
+            "no message id",
+        ),
         (json!({"Records": [{"messageId": "m", "body": "x", "attributes": {}}]}), "must be a FIFO queue"),
     ] {
         let event = serde_json::from_value(broken).unwrap();

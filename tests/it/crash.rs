@@ -8,7 +8,8 @@ use std::time::Duration;
 use idv_callback::assurance::{AttributeChange, UserRecord};
 use idv_callback::local::{LocalQueues, UserPool};
 use idv_callback::ports::{
-    DeadLetters, DirectoryError, Fault, MessageSource as _, QueueError, ReceivedMessage, Redelivery, UserDirectory,
+    DeadLetters, DirectoryError, Fault, MessageSource as _, QueueError, ReceivedMessage, Redelivery,
+    UserDirectory,
 };
 use idv_callback::verification::UserReference;
 use proptest::prelude::*;
@@ -98,7 +99,11 @@ fn passing() -> DirectoryError {
 struct Queues(Script, LocalQueues<TestClock>);
 
 impl DeadLetters for Queues {
-    async fn put(&self, message: &ReceivedMessage, attributes: BTreeMap<String, String>) -> Result<(), QueueError> {
+    async fn put(
+        &self,
+        message: &ReceivedMessage,
+        attributes: BTreeMap<String, String>,
+    ) -> Result<(), QueueError> {
         let error = QueueError::Passing(Fault::new("x", "y"));
         self.0.play(self.1.put(message, attributes), error).await
     }
@@ -126,7 +131,11 @@ impl Event {
         let subject = json!(format!("did:{}", self.kind.min(1)));
         let callback = match self.kind {
             0 | 1 => with(approval(&username, &id, self.time), "blockid_sub", subject),
-            2 => with(with(approval(&username, &id, self.time), "ial", json!(1)), "blockid_sub", json!("did:0")),
+            2 => with(
+                with(approval(&username, &id, self.time), "ial", json!(1)),
+                "blockid_sub",
+                json!("did:0"),
+            ),
             3 => other("declined", &username, &id, self.time),
             4 => other("expired", &username, &id, self.time),
             _ => other("in_review", &username, &id, self.time),
@@ -152,7 +161,10 @@ impl Model {
             return;
         }
         match event.kind {
-            0 | 1 => (self.subject, self.approved_in, self.confirmed) = (Some(event.kind), Some(event.session), true),
+            0 | 1 => {
+                (self.subject, self.approved_in, self.confirmed) =
+                    (Some(event.kind), Some(event.session), true)
+            }
             2 | 3 if self.approved_in == Some(event.session) => self.approved_in = None,
             _ => {}
         }
@@ -169,7 +181,8 @@ fn model_of(world: &World, user: u8) -> Model {
         let start = idv_callback::timestamp::Timestamp::parse("2026-11-22T09:00:00Z").unwrap();
         (u32::try_from(at.since(start).as_secs()).unwrap(), parts[2].to_owned())
     });
-    let digit = |text: String| text.chars().last().unwrap().to_digit(10).and_then(|digit| u8::try_from(digit).ok());
+    let digit =
+        |text: String| text.chars().last().unwrap().to_digit(10).and_then(|digit| u8::try_from(digit).ok());
     let approved = attribute("idv_status").as_deref() == Some("approved");
     Model {
         last,
@@ -201,7 +214,8 @@ async fn run(events: &[Event], schedule: &[(usize, bool)], steps: Vec<Step>) -> 
         Script { steps: Arc::new(Mutex::new(steps.into())), death: Arc::default(), pool: world.pool.clone() };
     while !world.queues.callbacks.messages().is_empty() {
         let batch = world.receive().await;
-        let consumer = world.consumer_over(Directory(script.clone()), Queues(script.clone(), world.queues.clone()));
+        let consumer =
+            world.consumer_over(Directory(script.clone()), Queues(script.clone(), world.queues.clone()));
         let settled = tokio::select! {
             failed = consumer.settle_batch(&batch, world.deadline(60)) => Some(failed),
             () = script.death.notified() => None,
@@ -221,7 +235,9 @@ async fn run(events: &[Event], schedule: &[(usize, bool)], steps: Vec<Step>) -> 
         .audit
         .all()
         .iter()
-        .filter(|record| ["IDV20", "IDV21"].iter().any(|kind| record["code"].as_str().unwrap().starts_with(kind)))
+        .filter(|record| {
+            ["IDV20", "IDV21"].iter().any(|kind| record["code"].as_str().unwrap().starts_with(kind))
+        })
         .filter_map(|record| record["receipt_id"].as_str().map(str::to_owned))
         .collect();
     prop_assert_eq!(settled, receipts);
@@ -239,7 +255,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    (0..3_u8, 0..8_u32, 0..2_u8, 0..6_u8).prop_map(|(user, time, session, kind)| Event { user, time, session, kind })
+    (0..3_u8, 0..8_u32, 0..2_u8, 0..6_u8).prop_map(|(user, time, session, kind)| Event {
+        user,
+        time,
+        session,
+        kind,
+    })
 }
 
 proptest! {

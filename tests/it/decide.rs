@@ -62,7 +62,10 @@ async fn an_approval_writes_everything_and_confirms() {
     }
     assert_eq!(attributes.len(), 10);
     let record = world.audit.last();
-    assert_eq!((&record["ial_before"], &record["ial_after"], &record["confirmed"]), (&json!(0), &json!(2), &json!(true)));
+    assert_eq!(
+        (&record["ial_before"], &record["ial_after"], &record["confirmed"]),
+        (&json!(0), &json!(2), &json!(true))
+    );
     assert!(!world.user("ada").attributes.contains_key("email_verified"));
 }
 
@@ -77,7 +80,13 @@ async fn every_rule_of_the_table() {
         ("expired", vec![], now("expired"), "recorded", Some(["UNCONFIRMED", "expired", "-", "vs_1"])),
         ("abandoned", vec![], now("abandoned"), "recorded", Some(["UNCONFIRMED", "abandoned", "-", "vs_1"])),
         ("in review", vec![], now("in_review"), "recorded", Some(["UNCONFIRMED", "in_review", "-", "vs_1"])),
-        ("no liveness", vec![], weak("evt_2", 20), "insufficient", Some(["UNCONFIRMED", "insufficient", "-", "-"])),
+        (
+            "no liveness",
+            vec![],
+            weak("evt_2", 20),
+            "insufficient",
+            Some(["UNCONFIRMED", "insufficient", "-", "-"]),
+        ),
         (
             "no match",
             vec![],
@@ -106,7 +115,13 @@ async fn every_rule_of_the_table() {
             "applied",
             Some(["CONFIRMED", "approved", "3", "vs_2"]),
         ),
-        ("older", vec![approved()], other("declined", "ada", "evt_0", 9), "superseded", Some(["CONFIRMED", "approved", "2", "vs_1"])),
+        (
+            "older",
+            vec![approved()],
+            other("declined", "ada", "evt_0", 9),
+            "superseded",
+            Some(["CONFIRMED", "approved", "2", "vs_1"]),
+        ),
         (
             "same time, lesser id",
             vec![approved()],
@@ -121,7 +136,13 @@ async fn every_rule_of_the_table() {
             "revoked",
             Some(["CONFIRMED", "declined", "0", "vs_1"]),
         ),
-        ("reversed", vec![approved()], now("declined"), "revoked", Some(["CONFIRMED", "declined", "0", "vs_1"])),
+        (
+            "reversed",
+            vec![approved()],
+            now("declined"),
+            "revoked",
+            Some(["CONFIRMED", "declined", "0", "vs_1"]),
+        ),
         (
             "reversed by approving to less",
             vec![approved()],
@@ -129,9 +150,27 @@ async fn every_rule_of_the_table() {
             "revoked",
             Some(["CONFIRMED", "insufficient", "0", "vs_1"]),
         ),
-        ("expired later", vec![approved()], now("expired"), "noted", Some(["CONFIRMED", "approved", "2", "vs_1"])),
-        ("abandoned later", vec![approved()], now("abandoned"), "noted", Some(["CONFIRMED", "approved", "2", "vs_1"])),
-        ("in review later", vec![approved()], now("in_review"), "noted", Some(["CONFIRMED", "approved", "2", "vs_1"])),
+        (
+            "expired later",
+            vec![approved()],
+            now("expired"),
+            "noted",
+            Some(["CONFIRMED", "approved", "2", "vs_1"]),
+        ),
+        (
+            "abandoned later",
+            vec![approved()],
+            now("abandoned"),
+            "noted",
+            Some(["CONFIRMED", "approved", "2", "vs_1"]),
+        ),
+        (
+            "in review later",
+            vec![approved()],
+            now("in_review"),
+            "noted",
+            Some(["CONFIRMED", "approved", "2", "vs_1"]),
+        ),
         (
             "second attempt declined",
             vec![approved()],
@@ -205,10 +244,19 @@ async fn every_rule_of_the_table() {
         let value = |attribute: &str| world.attribute("ada", attribute).unwrap_or_else(|| "-".to_owned());
         if let Some([status, idv_status, ial, session]) = user {
             assert_eq!(world.user("ada").status, status, "{name}");
-            assert_eq!([value("idv_status"), value("ial"), value("idv_session")], [idv_status, ial, session], "{name}");
+            assert_eq!(
+                [value("idv_status"), value("ial"), value("idv_session")],
+                [idv_status, ial, session],
+                "{name}"
+            );
         }
-        let moves_on = !matches!(ends, "superseded" | "subject_conflict" | "event_conflict" | "pool_not_allowed");
-        assert_eq!(value("idv_receipt").contains(now["event_id"].as_str().unwrap()), moves_on || ends == "event_conflict", "{name}");
+        let moves_on =
+            !matches!(ends, "superseded" | "subject_conflict" | "event_conflict" | "pool_not_allowed");
+        assert_eq!(
+            value("idv_receipt").contains(now["event_id"].as_str().unwrap()),
+            moves_on || ends == "event_conflict",
+            "{name}"
+        );
     }
 }
 
@@ -228,7 +276,8 @@ async fn a_newer_approval_replaces_an_older_one_as_a_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn a_type_of_evidence_that_is_no_word_is_not_stored() {
-    for (told, stored) in [("dl_object", "drivers_license"), ("D1234567", "other"), ("passport", "passport")] {
+    for (told, stored) in [("dl_object", "drivers_license"), ("D1234567", "other"), ("passport", "passport")]
+    {
         let world = after(&[with(approval("ada", "evt_1", 10), "document_type", json!(told))]).await;
         assert_eq!(attributes(&world)["idv_evidence"], stored);
     }
@@ -316,7 +365,9 @@ async fn a_binding_holds_for_the_user_that_was_created_with_it() {
         play(&world, &[bound(&ada)]).await;
         assert_eq!(world.user("ada").status, "CONFIRMED", "required: {required}");
 
-        for (name, forged) in [("for bob", token(&world, "bob")), ("garbled", "b1.1.00".to_owned()), ("other", "x".to_owned())] {
+        for (name, forged) in
+            [("for bob", token(&world, "bob")), ("garbled", "b1.1.00".to_owned()), ("other", "x".to_owned())]
+        {
             let world = world_where(required);
             world.sign_up("ada", &[]);
             play(&world, &[bound(&forged)]).await;
@@ -354,6 +405,7 @@ async fn the_policy_sets_the_least_level() {
 
 #[test]
 fn no_two_reasons_share_a_code() {
-    let codes: std::collections::BTreeSet<_> = QuarantineReason::ALL.iter().map(|reason| reason.code()).collect();
+    let codes: std::collections::BTreeSet<_> =
+        QuarantineReason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(codes.len(), QuarantineReason::ALL.len());
 }

@@ -223,16 +223,32 @@ async fn whatever_is_not_authentic_is_refused_with_one_answer() {
         ("another version", signed_with(&signature.replace("v1,", "v2,")), E::SignatureMalformed),
         ("version in capitals", signed_with(&signature.replace("v1,", "V1,")), E::SignatureMalformed),
         ("hex for base64", signed_with(&format!("v1,{hex}")), E::SignatureMalformed),
-        ("unpadded base64", signed_with(&format!("v1,{}", STANDARD_NO_PAD.encode(&tag))), E::SignatureMalformed),
-        ("url-safe base64", signed_with(&format!("v1,{}", URL_SAFE.encode([0xFB; 32]))), E::SignatureMalformed),
+        (
+            "unpadded base64",
+            signed_with(&format!("v1,{}", STANDARD_NO_PAD.encode(&tag))),
+            E::SignatureMalformed,
+        ),
+        (
+            "url-safe base64",
+            signed_with(&format!("v1,{}", URL_SAFE.encode([0xFB; 32]))),
+            E::SignatureMalformed,
+        ),
         ("31 bytes", signed_with(&format!("v1,{}", STANDARD.encode(&tag[..31]))), E::SignatureMalformed),
         ("16 bytes", signed_with(&format!("v1,{}", STANDARD.encode(&tag[..16]))), E::SignatureMalformed),
         ("no bytes", signed_with("v1,"), E::SignatureMalformed),
-        ("33 bytes", signed_with(&format!("v1,{}", STANDARD.encode([&tag[..], &[0]].concat()))), E::SignatureMalformed),
+        (
+            "33 bytes",
+            signed_with(&format!("v1,{}", STANDARD.encode([&tag[..], &[0]].concat()))),
+            E::SignatureMalformed,
+        ),
         ("zeros", signed_with(&format!("v1,{}", STANDARD.encode([0; 32]))), E::NoKeyMatches),
         ("one good and one cut off", signed_with(&format!("{signature} v1,AAAA")), E::SignatureMalformed),
         ("joined by a comma", signed_with(&format!("{signature},{signature}")), E::SignatureMalformed),
-        ("joined by comma and blank", signed_with(&format!("{signature}, {signature}")), E::SignatureMalformed),
+        (
+            "joined by comma and blank",
+            signed_with(&format!("{signature}, {signature}")),
+            E::SignatureMalformed,
+        ),
         ("17 signatures", signed_with(&vec![signature.as_str(); 17].join(" ")), E::TooManySignatures),
         ("signature and body swapped ids", good.clone().set("webhook-id", "evt_1"), E::NoKeyMatches),
     ];
@@ -367,7 +383,11 @@ async fn what_is_not_a_callback_is_told_why() {
             assert_eq!(response["statusCode"], status, "{name} through {door}");
             if status != 202 {
                 assert_eq!(body_of(&response)["status"], status);
-                let headers = if door == "load balancer" { &response["multiValueHeaders"] } else { &response["headers"] };
+                let headers = if door == "load balancer" {
+                    &response["multiValueHeaders"]
+                } else {
+                    &response["headers"]
+                };
                 assert!(headers["content-type"].to_string().contains("application/problem+json"));
             }
         }
@@ -377,7 +397,10 @@ async fn what_is_not_a_callback_is_told_why() {
     assert_eq!(answer(&world, &world.intake(), &garbage).await["statusCode"], 400);
     // Something that is no HTTP event at all.
     assert_eq!(answer(&world, &world.intake(), &json!({})).await["statusCode"], 404);
-    assert_eq!(answer(&world, &world.intake(), &json!({"headers": null, "body": null})).await["statusCode"], 404);
+    assert_eq!(
+        answer(&world, &world.intake(), &json!({"headers": null, "body": null})).await["statusCode"],
+        404
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -415,25 +438,61 @@ async fn an_authentic_body_that_cannot_be_read_is_kept_and_quarantined() {
         ("no session", without(a(), "session_id").to_string().into_bytes(), "session_id:missing"),
         ("no time", without(a(), "occurred_at").to_string().into_bytes(), "occurred_at:missing"),
         ("no metadata", without(a(), "metadata").to_string().into_bytes(), "metadata:missing"),
-        ("metadata a string", with(a(), "metadata", json!("x")).to_string().into_bytes(), "metadata:wrong_type"),
-        ("no pool", with(a(), "metadata", json!({"cognito_username":"ada"})).to_string().into_bytes(), "cognito_user_pool:missing"),
-        ("bad pool", with_metadata(a(), "cognito_user_pool", json!("../x")).to_string().into_bytes(), "cognito_user_pool:malformed"),
-        ("bad user", with_metadata(a(), "cognito_username", json!("a b")).to_string().into_bytes(), "cognito_username:malformed"),
+        (
+            "metadata a string",
+            with(a(), "metadata", json!("x")).to_string().into_bytes(),
+            "metadata:wrong_type",
+        ),
+        (
+            "no pool",
+            with(a(), "metadata", json!({"cognito_username":"ada"})).to_string().into_bytes(),
+            "cognito_user_pool:missing",
+        ),
+        (
+            "bad pool",
+            with_metadata(a(), "cognito_user_pool", json!("../x")).to_string().into_bytes(),
+            "cognito_user_pool:malformed",
+        ),
+        (
+            "bad user",
+            with_metadata(a(), "cognito_username", json!("a b")).to_string().into_bytes(),
+            "cognito_username:malformed",
+        ),
         ("new status", with(a(), "status", json!("escalated")).to_string().into_bytes(), "status:malformed"),
         ("status a number", with(a(), "status", json!(1)).to_string().into_bytes(), "status:wrong_type"),
         ("no subject", without(a(), "blockid_sub").to_string().into_bytes(), "blockid_sub:missing"),
-        ("empty subject", with(a(), "blockid_sub", json!("")).to_string().into_bytes(), "blockid_sub:malformed"),
+        (
+            "empty subject",
+            with(a(), "blockid_sub", json!("")).to_string().into_bytes(),
+            "blockid_sub:malformed",
+        ),
         ("two subjects", with(a(), "did", json!("other")).to_string().into_bytes(), "blockid_sub:ambiguous"),
         ("no level", without(a(), "ial").to_string().into_bytes(), "ial:missing"),
         ("level 4", with(a(), "ial", json!(4)).to_string().into_bytes(), "ial:malformed"),
         ("level -1", with(a(), "ial", json!(-1)).to_string().into_bytes(), "ial:malformed"),
         ("level 2.5", with(a(), "ial", json!(2.5)).to_string().into_bytes(), "ial:malformed"),
         ("level AAL2", with(a(), "ial", json!("AAL2")).to_string().into_bytes(), "ial:malformed"),
-        ("liveness a string", with(a(), "liveness_verified", json!("true")).to_string().into_bytes(), "liveness_verified:wrong_type"),
+        (
+            "liveness a string",
+            with(a(), "liveness_verified", json!("true")).to_string().into_bytes(),
+            "liveness_verified:wrong_type",
+        ),
         ("no match", without(a(), "match_result").to_string().into_bytes(), "match_result:missing"),
-        ("no date", with(a(), "occurred_at", json!("yesterday")).to_string().into_bytes(), "occurred_at:malformed"),
-        ("in two days", with(a(), "occurred_at", json!("2026-11-24T10:00:00Z")).to_string().into_bytes(), "occurred_at:in_the_future"),
-        ("bad expiry", with(a(), "expires_at", json!("never")).to_string().into_bytes(), "expires_at:malformed"),
+        (
+            "no date",
+            with(a(), "occurred_at", json!("yesterday")).to_string().into_bytes(),
+            "occurred_at:malformed",
+        ),
+        (
+            "in two days",
+            with(a(), "occurred_at", json!("2026-11-24T10:00:00Z")).to_string().into_bytes(),
+            "occurred_at:in_the_future",
+        ),
+        (
+            "bad expiry",
+            with(a(), "expires_at", json!("never")).to_string().into_bytes(),
+            "expires_at:malformed",
+        ),
         ("bad event id", with(a(), "event_id", json!("a b")).to_string().into_bytes(), "event_id:malformed"),
     ];
     for (name, body, problem) in table {
@@ -472,7 +531,10 @@ async fn other_spellings_of_the_contract_are_understood() {
         ("no event id", without(a(), "event_id")),
         ("null optional", with(a(), "aal", Value::Null)),
         ("unknown fields", with(a(), "document", json!({"number": "D1", "face": ["x"]}))),
-        ("sixteen deep", with(a(), "x", serde_json::from_str(&format!("{}{}", "[".repeat(15), "]".repeat(15))).unwrap())),
+        (
+            "sixteen deep",
+            with(a(), "x", serde_json::from_str(&format!("{}{}", "[".repeat(15), "]".repeat(15))).unwrap()),
+        ),
     ];
     for (name, callback) in table {
         let world = World::new();
@@ -583,7 +645,9 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
 
     let both = RING.replace(
         r#""webhook": ["#,
-        &format!(r#""webhook": [ {{ "id": "wh-2", "secret": "{new}", "not_after": "2026-11-22T10:10:00Z" }}, "#),
+        &format!(
+            r#""webhook": [ {{ "id": "wh-2", "secret": "{new}", "not_after": "2026-11-22T10:10:00Z" }}, "#
+        ),
     );
     world.keys.store.replace(both.as_str());
     tokio::time::advance(Duration::from_secs(61)).await;
@@ -607,7 +671,11 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
         assert_eq!(answer(&world, &intake, &unknown).await["statusCode"], 503);
     }
     assert_eq!(*world.keys.fetches.lock().unwrap(), 3, "and one try a minute at the most");
-    assert_eq!(answer(&world, &intake, &draft_with(old, "m7")).await["statusCode"], 202, "known keys work on");
+    assert_eq!(
+        answer(&world, &intake, &draft_with(old, "m7")).await["statusCode"],
+        202,
+        "known keys work on"
+    );
 
     *world.keys.outage.lock().unwrap() = None;
     tokio::time::advance(Duration::from_secs(10 * 60)).await;
@@ -618,13 +686,15 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
 #[tokio::test(start_paused = true)]
 async fn every_key_is_tried_against_every_signature() {
     let world = World::new();
-    let many: Vec<_> = (0..8).map(|n| json!({"id": format!("k{n}"), "secret": format!("{n}").repeat(32)})).collect();
+    let many: Vec<_> =
+        (0..8).map(|n| json!({"id": format!("k{n}"), "secret": format!("{n}").repeat(32)})).collect();
     let mut ring: Value = serde_json::from_str(RING).unwrap();
     ring["webhook"] = json!(many);
     world.keys.store.replace(ring.to_string());
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     for n in 0..8 {
-        let secret = idv_callback::secret::Secret::parse(&n.to_string().repeat(32)).unwrap_or_else(|_| panic!());
+        let secret =
+            idv_callback::secret::Secret::parse(&n.to_string().repeat(32)).unwrap_or_else(|_| panic!());
         let headers = sign(&world.profile, &secret, "m", world.clock.now(), &body);
         let signature = format!("v1,{} {} v1a,xyz", STANDARD.encode([0; 32]), headers[2].1);
         let draft = Draft { method: "POST", path: "/idv-callback", headers, body: body.clone() }

