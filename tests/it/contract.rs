@@ -1,1 +1,345 @@
+//! One contract, two worlds: what this system relies on of SQS and Cognito, checked on the embedded stack and, through
+//! the real SDK, on an independent emulator (ministack), so that our own fake cannot drift unseen.
+//!
+//! Where the emulator differs from AWS, the rule is named in [`DIFFERENCES`] with what AWS documents; a difference that
+//! goes away fails the test as well, so that the list stays true.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
+use idv_callback::aws::{
+    AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, SqsQueue, StoredKeyRing,
+};
+use idv_callback::clock::SystemClock;
+use idv_callback::config::KeyRingSource;
+use idv_callback::local::{LocalQueues, QueueSettings, SignUp, UserPool};
+use idv_callback::ports::{
+    CallbackQueue, DeadLetters, DirectoryError, KeyStore as _, MessageSource, OutgoingMessage, QueueError,
+    ReceivedMessage, Redelivery, UserDirectory,
+};
+use idv_callback::verification::{PoolId, UserReference, Username};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::aws_endpoint::environment;
+use crate::setup;
+use crate::world::RING;
+
+/// Where ministack 1.5.33 differs, with the page that says what AWS does.
+const DIFFERENCES: [(&str, &str); 3] = [
+    (
+        "a confirmed user cannot be confirmed again",
+        "AdminConfirmSignUp answers NotAuthorizedException, \"User cannot be confirmed. Current status is CONFIRMED\" \
+         (API reference, AdminConfirmSignUp, Errors)",
+    ),
+    (
+        "an attribute that the schema has not is refused",
+        "InvalidParameterException (API reference, AdminUpdateUserAttributes; developer guide, \"Custom attributes\": \
+         an attribute must be in the pool's schema)",
+    ),
+    (
+        "of a write that is refused, nothing is written",
+        "follows from the rule above: the write is not refused",
+    ),
+];
+
+#[derive(Default)]
+struct Verdicts(BTreeSet<&'static str>);
+
+impl Verdicts {
+    fn rule(&mut self, name: &'static str, holds: bool) {
+        if !holds {
+            self.0.insert(name);
+        }
+    }
+}
+
+/// The settings that both worlds are made with.
+const VISIBILITY: Duration = Duration::from_secs(30);
+const RECEIVES: u32 = 3;
+
+fn message(group: &str, id: &str) -> OutgoingMessage {
+    OutgoingMessage {
+        body: format!("{{\"id\":\"{id}\",\"text\":\"ä\"}}"),
+        group_id: group.to_owned(),
+        deduplication_id: id.to_owned(),
+        attributes: BTreeMap::from([("kept".to_owned(), "yes".to_owned())]),
+    }
+}
+
+fn ids(messages: &[ReceivedMessage]) -> Vec<String> {
+    messages
+        .iter()
+        .map(|message| {
+            serde_json::from_str::<Value>(&message.body).unwrap()["id"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// Receives until something comes, or not for a while.
+async fn receive<Q: MessageSource>(queue: &Q) -> Vec<ReceivedMessage> {
+    queue.receive(10).await.unwrap()
+}
+
+async fn check_queue<Q, D>(callbacks: &Q, dead_letters: &Q, both: &D) -> Verdicts
+where
+    Q: CallbackQueue + MessageSource + Redelivery,
+    D: DeadLetters + Redelivery,
+{
+    let mut verdicts = Verdicts::default();
+    for (group, id) in [("a", "a1"), ("b", "b1"), ("a", "a2"), ("a", "a1"), ("a", "a3")] {
+        callbacks.send(message(group, id)).await.unwrap();
+    }
+    let first = receive(callbacks).await;
+    let of_group = |messages: &[ReceivedMessage], group: &str| {
+        let own: Vec<_> = messages.iter().filter(|message| message.group_id == group).cloned().collect();
+        ids(&own)
+    };
+    verdicts.rule("a message with a deduplication id that came before is dropped", first.len() == 4);
+    verdicts.rule("messages of a group come in order", of_group(&first, "a") == ["a1", "a2", "a3"]);
+    verdicts.rule("groups are independent", of_group(&first, "b") == ["b1"]);
+    verdicts.rule("the first receive counts one", first.iter().all(|message| message.attempt == 1));
+    verdicts.rule("attributes come back", first.iter().all(|message| message.attributes["kept"] == "yes"));
+
+    callbacks.send(message("a", "a4")).await.unwrap();
+    callbacks.send(message("c", "c1")).await.unwrap();
+    let second = receive(callbacks).await;
+    verdicts.rule("a group with a message in flight waits, and no other does", ids(&second) == ["c1"]);
+
+    for message in first.iter().chain(&second).filter(|message| message.group_id != "a") {
+        callbacks.delete(&message.handle).await.unwrap();
+    }
+    for message in first.iter().filter(|message| message.group_id == "a") {
+        both.delay(&message.handle, Duration::ZERO).await.unwrap();
+    }
+    let third = receive(callbacks).await;
+    verdicts.rule("what comes back keeps its order", ids(&third) == ["a1", "a2", "a3", "a4"]);
+    verdicts.rule("what comes back counts on", third.iter().take(3).all(|message| message.attempt == 2));
+
+    let stale = callbacks.delete(&first[0].handle).await;
+    let delayed = callbacks.delay("no-such-handle", Duration::from_secs(1)).await;
+    verdicts.rule("a handle that never was is refused", matches!(delayed, Err(QueueError::NotInFlight(_))));
+    // AWS promises no error for an old handle of a message in flight again; it must not delete the message.
+    drop(stale);
+    for message in
+        third.iter().filter(|message| !ids(std::slice::from_ref(message)).contains(&"a4".to_owned()))
+    {
+        both.put(message, BTreeMap::from([("idv-reason".to_owned(), "test".to_owned())])).await.unwrap();
+        callbacks.delete(&message.handle).await.unwrap();
+    }
+    let letters = receive(dead_letters).await;
+    verdicts.rule("dead letters keep body, group and order", ids(&letters) == ["a1", "a2", "a3"]);
+    let beside = |letter: &ReceivedMessage| {
+        letter.attributes["kept"] == "yes" && letter.attributes["idv-reason"] == "test"
+    };
+    verdicts.rule("dead letters have a reason beside their attributes", letters.iter().all(beside));
+    for letter in &letters {
+        dead_letters.delete(&letter.handle).await.unwrap();
+    }
+
+    let mut receives = 0;
+    let mut handle = third.last().unwrap().handle.clone();
+    loop {
+        both.delay(&handle, Duration::ZERO).await.unwrap();
+        let again = receive(callbacks).await;
+        let Some(message) = again.first() else { break };
+        receives = message.attempt;
+        handle.clone_from(&message.handle);
+    }
+    verdicts.rule("a message is received as often as the redrive policy says", receives == RECEIVES);
+    let moved = receive(dead_letters).await;
+    verdicts.rule("and then moved to the dead-letter queue", ids(&moved) == ["a4"]);
+    verdicts
+}
+
+async fn check_users<D: UserDirectory>(directory: &D, pool: &PoolId) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    let user = |name: &str| UserReference { pool: pool.clone(), username: Username::new(name).unwrap() };
+    let (ada, nobody) = (user("ada"), user("nobody"));
+    let set = |name, value: &str| AttributeChange::Set(name, AttributeValue::new(value).unwrap());
+    let ial = [set(names::IAL, "2"), set(names::IDV_EVIDENCE, "passport")];
+
+    verdicts.rule("an unknown user is not found", matches!(directory.find(&nobody).await, Ok(None)));
+    let written = directory.write(&nobody, &ial).await;
+    verdicts.rule("an unknown user cannot be written", written == Err(DirectoryError::UserNotFound));
+    let confirmed = directory.confirm(&nobody).await;
+    verdicts.rule("an unknown user cannot be confirmed", confirmed == Err(DirectoryError::UserNotFound));
+
+    let found = directory.find(&ada).await.unwrap().unwrap();
+    verdicts.rule("who signed up is unconfirmed", found.status == UserStatus::Unconfirmed);
+    let age = idv_callback::ports::Clock::now(&SystemClock).since(found.created_at);
+    verdicts.rule("the time of sign-up is known", age < Duration::from_secs(600));
+    verdicts.rule("an unconfirmed user can be written", directory.write(&ada, &ial).await.is_ok());
+    let present = || async { directory.find(&ada).await.unwrap().unwrap().assurance.unwrap().present };
+    verdicts.rule("what was written is read", present().await == [names::IAL, names::IDV_EVIDENCE]);
+    directory.write(&ada, &[AttributeChange::Clear(names::IDV_EVIDENCE)]).await.unwrap();
+    verdicts.rule("an empty value deletes", present().await == [names::IAL]);
+
+    let unknown = [set(names::IDV_SESSION, "vs_1"), set("custom:unheard_of", "x")];
+    let refused = directory.write(&ada, &unknown).await;
+    verdicts.rule(
+        "an attribute that the schema has not is refused",
+        matches!(refused, Err(DirectoryError::Misconfigured(_))),
+    );
+    verdicts.rule("of a write that is refused, nothing is written", present().await == [names::IAL]);
+
+    verdicts.rule("an unconfirmed user can be confirmed", directory.confirm(&ada).await.is_ok());
+    let found = directory.find(&ada).await.unwrap().unwrap();
+    verdicts.rule("who is confirmed is read as such", found.status == UserStatus::Confirmed);
+    let again = directory.confirm(&ada).await;
+    verdicts
+        .rule("a confirmed user cannot be confirmed again", matches!(again, Err(DirectoryError::Refused(_))));
+    let other = UserReference { pool: PoolId::new("us-east-1_NoSuchPool").unwrap(), ..ada };
+    let elsewhere = directory.find(&other).await;
+    verdicts.rule(
+        "an unknown pool is somebody's mistake",
+        matches!(elsewhere, Err(DirectoryError::Misconfigured(_))),
+    );
+    verdicts
+}
+
+#[tokio::test]
+async fn the_embedded_stack_keeps_the_contract() {
+    let settings =
+        QueueSettings { visibility: VISIBILITY, maximum_receives: RECEIVES, wait: Duration::from_millis(50) };
+    let queues = LocalQueues::new(settings, SystemClock);
+    let broken = check_queue(&queues.callbacks, &queues.dead_letters, &queues).await.0;
+    assert_eq!(broken, BTreeSet::new());
+
+    let pool_id = PoolId::new("us-east-1_Pool").unwrap();
+    let pool = UserPool::new(pool_id.clone(), None, SystemClock);
+    pool.sign_up(SignUp { username: "ada".to_owned(), ..SignUp::default() }).unwrap();
+    // The embedded schema is fixed; the attribute that it must refuse is in neither list.
+    assert_eq!(check_users(&pool, &pool_id).await.0, BTreeSet::new());
+}
+
+/// A running ministack.
+struct Emulator {
+    url: String,
+    _process: Child,
+}
+
+impl Emulator {
+    async fn start() -> Self {
+        let port = setup::free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let binary = setup::python().join("ministack");
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", setup::python().display());
+        let process = Command::new(&binary)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("AWS_ENDPOINT_URL", &url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} could not be started: {error}", binary.display()));
+        let emulator = Self { url, _process: process };
+        for _ in 0..300 {
+            if emulator.get("/_ministack/health").await {
+                return emulator;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("ministack did not answer within 30 s");
+    }
+
+    async fn get(&self, path: &str) -> bool {
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let url = format!("{}{path}", self.url).parse().unwrap();
+        client.get(url).await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// One call of an AWS JSON protocol; who signs it does not matter to the emulator.
+    async fn call(&self, target: &str, body: Value) -> Value {
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let service = match target.split('.').next().unwrap() {
+            "AmazonSQS" => "sqs",
+            "secretsmanager" => "secretsmanager",
+            _ => "cognito-idp",
+        };
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20261122/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let request = Request::post(&self.url)
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("authorization", authorization)
+            .body(Full::from(body.to_string()))
+            .unwrap();
+        let answer = client.request(request).await.unwrap();
+        let status = answer.status();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(status.is_success(), "{target}: {status} {}", String::from_utf8_lossy(&text));
+        serde_json::from_slice(&text).unwrap_or(Value::Null)
+    }
+
+    async fn queue(&self, name: &str, more: Value) -> String {
+        let mut attributes =
+            json!({ "FifoQueue": "true", "VisibilityTimeout": VISIBILITY.as_secs().to_string() });
+        attributes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made =
+            self.call("AmazonSQS.CreateQueue", json!({ "QueueName": name, "Attributes": attributes })).await;
+        made["QueueUrl"].as_str().unwrap().to_owned()
+    }
+
+    /// A pool with the assurance attributes, and the user ada in it.
+    async fn pool(&self) -> PoolId {
+        let call = |action: &str| format!("AWSCognitoIdentityProviderService.{action}");
+        let schema: Vec<_> = idv_callback::assurance::ASSURANCE_ATTRIBUTES
+            .iter()
+            .map(|name| {
+                let name = name.trim_start_matches("custom:");
+                json!({ "Name": name, "AttributeDataType": "String", "Mutable": true })
+            })
+            .collect();
+        let made =
+            self.call(&call("CreateUserPool"), json!({ "PoolName": "contract", "Schema": schema })).await;
+        let pool = made["UserPool"]["Id"].as_str().unwrap().to_owned();
+        let client = json!({ "UserPoolId": pool, "ClientName": "contract" });
+        let client = self.call(&call("CreateUserPoolClient"), client).await;
+        let sign_up = json!({
+            "ClientId": client["UserPoolClient"]["ClientId"],
+            "Username": "ada",
+            "Password": "Correct-horse-9",
+        });
+        self.call(&call("SignUp"), sign_up).await;
+        PoolId::new(&pool).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_independent_emulator_keeps_the_contract_but_for_known_differences() {
+    let emulator = Emulator::start().await;
+    let limits = CallLimits { attempt: Duration::from_secs(8), operation: Duration::from_secs(9) };
+    let connection =
+        AwsConnection::new(&environment(&emulator.url), limits, Credentials::Environment).await.unwrap();
+
+    let dead = emulator.queue("dead.fifo", json!({})).await;
+    let arn = "arn:aws:sqs:us-east-1:000000000000:dead.fifo";
+    let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES }).to_string();
+    let callbacks = emulator.queue("idv.fifo", json!({ "RedrivePolicy": redrive })).await;
+    let both = MessageQueue::new(&connection, &callbacks, &dead);
+    let mut broken = check_queue(&both.callbacks, &SqsQueue::new(&connection, &dead), &both).await.0;
+
+    let pool = emulator.pool().await;
+    broken.extend(check_users(&CognitoDirectory::new(&connection), &pool).await.0);
+    assert_eq!(broken, DIFFERENCES.iter().map(|(rule, _)| *rule).collect());
+
+    let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
+    emulator.call("secretsmanager.CreateSecret", secret).await;
+    let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("idv/key-ring".to_owned()));
+    assert_eq!(store.fetch().await.unwrap_or_else(|error| panic!("{error}")).webhook[0].id, "wh-1");
+    let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("no-such".to_owned()));
+    assert!(store.fetch().await.is_err());
+}
