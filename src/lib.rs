@@ -15,10 +15,10 @@
 //! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`envelope`], [`assurance`], [`audit`] | pure |
 //! | ports | [`ports`] | pure |
 //! | use cases | [`key_cache`], [`intake`], [`settlement`] | pure, ports |
-//! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`telemetry`] | all above, not one another (but `config` and `telemetry`) |
+//! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
 //! | command line | [`cli`] | all above |
 //!
-//! `tests/architecture.rs` reads the source and holds this table.
+//! `tests/it/architecture.rs` reads the source and holds this table.
 
 pub mod assurance;
 pub mod audit;

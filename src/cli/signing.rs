@@ -71,8 +71,16 @@ pub(super) fn check<'c>(
     at: Option<Timestamp>,
 ) -> Result<Delivery<'c, Verified>, AuthenticationError> {
     let delivery = Delivery::read(profile, &captured.headers, &captured.body)?;
-    let now = at.or(delivery.claimed_time()).unwrap_or(Timestamp::from_unix_seconds(0));
+    let now = at.or(delivery.claimed_time().map(in_seconds)).unwrap_or(Timestamp::from_unix_seconds(0));
     delivery.verify(ring.webhook_keys_at(now), now)
+}
+
+/// A time beyond the year 5000 was meant in milliseconds.
+fn in_seconds(claimed: Timestamp) -> Timestamp {
+    match claimed.unix_seconds() {
+        millis @ 100_000_000_001.. => Timestamp::from_unix_millis(millis),
+        _ => claimed,
+    }
 }
 
 /// The rule that is broken, for people.

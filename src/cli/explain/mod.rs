@@ -112,6 +112,8 @@ fn explain(
     for (prefix, content_mistake) in claimed.prefixes() {
         for (body, body_mistake) in &bodies {
             for key in &keys {
+                // A timestamp in the wrong unit is also out of time: that is one mistake.
+                let freshness = freshness.filter(|_| content_mistake != signatures::MILLISECONDS);
                 let known = [content_mistake, *body_mistake, key.mistake, freshness];
                 let Some(encoding) = claimed.find(&hmac_sha256(&key.bytes, &[prefix.as_bytes(), body]))
                 else {

@@ -33,7 +33,7 @@ const SEPARATOR: Option<Mistake> =
     Mistake::new("wrong_separator", "the signed parts must be joined with a full stop");
 const ORDER: Option<Mistake> =
     Mistake::new("wrong_order", "the id comes first, then the timestamp, then the body");
-const MILLISECONDS: Option<Mistake> =
+pub(super) const MILLISECONDS: Option<Mistake> =
     Mistake::new("milliseconds", "the timestamp must be in seconds, where it is sent and where it is signed");
 
 /// Separators that senders have put between the signed parts.
