@@ -67,7 +67,9 @@ pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 pub struct Variable(pub &'static str, pub &'static str, pub &'static str);
 
 /// Where values come from: the process's environment, or a test's table.
-pub struct Environment(Box<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Box<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Environment {
     /// The environment of this process.
@@ -252,7 +254,7 @@ impl<'e> Reader<'e> {
             if !is_url {
                 return Err("must be a queue URL".to_owned());
             }
-            if !text.ends_with(".fifo") {
+            if !text.to_ascii_lowercase().ends_with(".fifo") {
                 return Err("must be the URL of a FIFO queue, whose name ends in .fifo".to_owned());
             }
             Ok(text.to_owned())
@@ -374,10 +376,10 @@ mod tests {
             ("IDV_KEY_RING_FILE", "ring.json"),
             ("IDV_SIGNATURE_PROFILE", "body-only"),
         ];
-        let error = CallbackConfig::read(&environment(&BASE)).unwrap_err().to_string();
-        assert!(error.contains("IDV_ALLOW_UNBOUND_TIMESTAMP must be true"), "{error}");
         const ALLOWED: [(&str, &str); 4] =
             [BASE[0], BASE[1], BASE[2], ("IDV_ALLOW_UNBOUND_TIMESTAMP", "true")];
+        let error = CallbackConfig::read(&environment(&BASE)).unwrap_err().to_string();
+        assert!(error.contains("IDV_ALLOW_UNBOUND_TIMESTAMP must be true"), "{error}");
         assert!(CallbackConfig::read(&environment(&ALLOWED)).is_ok());
     }
 }

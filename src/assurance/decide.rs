@@ -202,9 +202,8 @@ fn check_is_the_user(facts: &Facts<'_>, user: &UserRecord, policy: &Policy) -> R
     match facts.binding {
         Binding::Absent if policy.binding_required => Err(QuarantineReason::BindingMissing),
         Binding::Absent => Ok(()),
-        Binding::Forged => Err(QuarantineReason::BindingMismatch),
         Binding::StartedAt(start) if Binding::covers(start, user.created_at) => Ok(()),
-        Binding::StartedAt(_) => Err(QuarantineReason::BindingMismatch),
+        Binding::StartedAt(_) | Binding::Forged => Err(QuarantineReason::BindingMismatch),
     }
 }
 

@@ -18,6 +18,10 @@ const GET: &str = "AdminGetUser";
 const UPDATE: &str = "AdminUpdateUserAttributes";
 const CONFIRM: &str = "AdminConfirmSignUp";
 
+/// A trigger of the pool said no or answered nonsense, or a value belongs to somebody else.
+const REFUSALS: [&str; 3] =
+    ["UserLambdaValidationException", "InvalidLambdaResponseException", "AliasExistsException"];
+
 /// A name that the sign-up never gives: asking for it opens the connection and tells whether the pool may be read.
 const NOBODY: &str = "idv-callback-warm-up";
 
@@ -104,12 +108,7 @@ fn failed<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpR
         (Sort::Other, "UserNotFoundException", _) => DirectoryError::UserNotFound,
         // The code of "already confirmed" as well as of a real refusal: the caller asks for the user.
         (Sort::Other, "NotAuthorizedException", CONFIRM) => DirectoryError::Refused(fault),
-        // A trigger of the pool said no or answered nonsense, or the value belongs to somebody else.
-        (
-            Sort::Other,
-            "UserLambdaValidationException" | "InvalidLambdaResponseException" | "AliasExistsException",
-            _,
-        ) => DirectoryError::Refused(fault),
+        (Sort::Other, code, _) if REFUSALS.contains(&code) => DirectoryError::Refused(fault),
         (Sort::Other, _, _) => DirectoryError::Misconfigured(fault),
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::args::{DEFAULT_KEYS, NewKeysOptions, ShowKeysOptions, SigningOptions};
-use super::output::{Failure, Output};
+use super::output::{self, Failure, Output};
 use crate::clock::SystemClock;
 use crate::config::Environment;
 use crate::delivery::SignatureProfile;
@@ -66,10 +66,10 @@ pub(super) fn write_ring(path: &Path, ring: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-pub(super) fn new(options: &NewKeysOptions, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) fn new(options: &NewKeysOptions, output: Output) -> Result<ExitCode, Failure> {
     let ring = fresh_ring(SystemClock.now())?;
     if options.output == Path::new("-") {
-        output.raw(ring.as_bytes())?;
+        output::raw(ring.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     write_ring(&options.output, &ring)?;
@@ -81,7 +81,7 @@ pub(super) fn new(options: &NewKeysOptions, output: &Output) -> Result<ExitCode,
 pub(super) fn show(
     options: &ShowKeysOptions,
     environment: &Environment,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Failure> {
     let ring = read_ring(&ring_path(options.file.as_ref(), environment))?;
     let now = SystemClock.now();

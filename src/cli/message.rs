@@ -28,11 +28,12 @@ impl Callback<'_> {
             "occurred_at": self.occurred_at.to_string(),
             "session_id": self.session,
             "status": self.status.as_str(),
-            "metadata": { "cognito_user_pool": self.pool, "cognito_username": self.username },
+            "metadata": {
+                "cognito_user_pool": self.pool,
+                "cognito_username": self.username,
+                "binding": self.binding,
+            },
         });
-        if let Some(binding) = self.binding {
-            body["metadata"]["binding"] = json!(binding);
-        }
         if self.status == StatusWord::Approved {
             let approval = json!({
                 "blockid_sub": self.subject,

@@ -30,13 +30,13 @@ pub fn run() -> ExitCode {
         Err(error) => return output.fail(&Failure::unreachable(format!("no async runtime: {error}"))),
     };
     let environment = Environment::of_this_process();
-    match runtime.block_on(dispatch(arguments.command, &environment, &output)) {
+    match runtime.block_on(dispatch(arguments.command, &environment, output)) {
         Ok(code) => code,
         Err(failure) => output.fail(&failure),
     }
 }
 
-async fn dispatch(command: Command, environment: &Environment, output: &Output) -> Result<ExitCode, Failure> {
+async fn dispatch(command: Command, environment: &Environment, output: Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Demo => demo::run(output).await,
         Command::Dev(options) => dev::run(&options, environment, output).await,
@@ -49,7 +49,7 @@ async fn dispatch(command: Command, environment: &Environment, output: &Output) 
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "idvctl", &mut script);
-            output.raw(&script)?;
+            output::raw(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }

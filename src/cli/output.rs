@@ -40,6 +40,13 @@ pub(super) fn outcome(yes: bool) -> ExitCode {
     if yes { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
+/// Writes bytes to standard output as they are, for people and machines alike.
+pub(super) fn raw(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
 /// Where results go: standard output. What a command says about itself goes to standard error.
 #[derive(Clone, Copy)]
 pub(super) struct Output {
@@ -68,13 +75,6 @@ impl Output {
     /// A value for machines.
     pub(super) fn value(self, value: &Value) -> io::Result<()> {
         if self.json { writeln!(io::stdout().lock(), "{value}") } else { Ok(()) }
-    }
-
-    /// Bytes as they are, for both.
-    pub(super) fn raw(self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
     }
 
     /// A table for people.

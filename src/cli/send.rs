@@ -37,13 +37,13 @@ struct Answered {
 pub(super) async fn run(
     options: &SendOptions,
     environment: &Environment,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Failure> {
     let url: Uri = options.url.parse().map_err(|error| Failure::usage(format!("--url: {error}")))?;
     let poster = Poster::new(&url)?;
     let requests: Result<Vec<_>, _> = (1..=options.count).map(|n| signed(options, environment, n)).collect();
     let requests = requests?;
-    let progress = progress_bar(u64::from(options.count), *output);
+    let progress = progress_bar(u64::from(options.count), output);
     let answers = post_all(&poster, &url, requests, options.concurrency, &progress).await;
     progress.finish_and_clear();
     report(&answers, output)?;
@@ -135,7 +135,7 @@ async fn post_all(
     under_way.join_all().await
 }
 
-fn report(answers: &[Answered], output: &Output) -> Result<(), Failure> {
+fn report(answers: &[Answered], output: Output) -> Result<(), Failure> {
     let mut by_status: BTreeMap<String, usize> = BTreeMap::new();
     for answer in answers {
         let status = answer.status.as_ref().map_or("unreachable".to_owned(), ToString::to_string);

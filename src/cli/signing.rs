@@ -18,7 +18,7 @@ use crate::timestamp::Timestamp;
 pub(super) fn sign(
     options: &SignOptions,
     environment: &Environment,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Failure> {
     let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
     let profile = keys::profile(&options.signing, environment)?;
@@ -42,7 +42,7 @@ pub(super) fn sign(
 pub(super) fn verify(
     options: &CapturedOptions,
     environment: &Environment,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Failure> {
     let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
     let profile = keys::profile(&options.signing, environment)?;

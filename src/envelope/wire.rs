@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{BodyDigest, Envelope, decode, encode};
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId,
-    Subject, UserReference, Username, VerificationEvent,
+    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Malformed, Outcome, PoolId,
+    SessionId, Subject, UserReference, Username, VerificationEvent,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +37,7 @@ struct Unreadable {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct Event {
     event_id: String,
     occurred_at: String,
@@ -105,7 +106,7 @@ impl Content {
             (Some(event), None) => super::Content::Event(event.read()?),
             (None, Some(Unreadable { body_base64, message_id, problem })) => super::Content::Unreadable {
                 body: decode(&body_base64)?,
-                message_id: optional(message_id, |id| EventId::new(id).ok())?,
+                message_id: optional(message_id, |id| EventId::new(id).ok()).ok()?,
                 problem,
             },
             _ => return None,
@@ -160,7 +161,7 @@ impl Event {
                 pool: PoolId::new(&self.user_pool).ok()?,
                 username: Username::new(&self.username).ok()?,
             },
-            binding: optional(self.binding, |text| BindingToken::new(text).ok())?,
+            binding: optional(self.binding, |text| BindingToken::new(text).ok()).ok()?,
             outcome,
         })
     }
@@ -186,20 +187,17 @@ impl Approved {
         Some(Approval {
             subject: Subject::new(&self.blockid_sub).ok()?,
             ial: AssuranceLevel::new(self.ial).ok()?,
-            aal: optional(self.aal, |level| AssuranceLevel::new(*level).ok())?,
+            aal: optional(self.aal, |level| AssuranceLevel::new(*level).ok()).ok()?,
             liveness_verified: self.liveness_verified,
             match_result: self.match_result,
-            evidence: optional(self.evidence, |text| Evidence::new(text).ok())?,
-            framework: optional(self.framework, |text| Framework::new(text).ok())?,
-            expires_at: optional(self.expires_at, |text| Timestamp::parse(text).ok())?,
+            evidence: optional(self.evidence, |text| Evidence::new(text).ok()).ok()?,
+            framework: optional(self.framework, |text| Framework::new(text).ok()).ok()?,
+            expires_at: optional(self.expires_at, |text| Timestamp::parse(text).ok()).ok()?,
         })
     }
 }
 
 /// A value that is not there is fine; one that is there and malformed is not.
-fn optional<T, U>(value: Option<T>, read: impl FnOnce(&T) -> Option<U>) -> Option<Option<U>> {
-    match value {
-        None => Some(None),
-        Some(value) => read(&value).map(Some),
-    }
+fn optional<T, U>(value: Option<T>, read: impl FnOnce(&T) -> Option<U>) -> Result<Option<U>, Malformed> {
+    value.map(|value| read(&value).ok_or(Malformed)).transpose()
 }

@@ -8,8 +8,16 @@ const TIERS: [(&str, &[&str], bool); 5] = [
     (
         "pure",
         &[
-            "timestamp", "secret", "strict_json", "verification", "key_ring", "delivery", "binding", "envelope",
-            "assurance", "audit",
+            "timestamp",
+            "secret",
+            "strict_json",
+            "verification",
+            "key_ring",
+            "delivery",
+            "binding",
+            "envelope",
+            "assurance",
+            "audit",
         ],
         true,
     ),
@@ -57,7 +65,11 @@ fn library() -> BTreeMap<PathBuf, (String, String)> {
         let module = first.trim_end_matches(".rs").to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+        let code: String = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .map(|l| format!("{l}\n"))
+            .collect();
         (!matches!(module.as_str(), "bin" | "lib" | "main")).then_some((relative, (module, code)))
     });
     files.collect()
@@ -91,8 +103,15 @@ fn imports_run_one_way() {
         }
         for (name, allowed) in CRATES {
             let uses = code.contains(&format!("{name}::")) || (name.ends_with('_') && code.contains(name));
-            let word_before = code.split(name).next().is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-            assert!(!uses || word_before || allowed.contains(&module.as_str()), "{}: {module} may not use {name}", file.display());
+            let word_before = code
+                .split(name)
+                .next()
+                .is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            assert!(
+                !uses || word_before || allowed.contains(&module.as_str()),
+                "{}: {module} may not use {name}",
+                file.display()
+            );
         }
     }
 }
@@ -117,7 +136,9 @@ fn files_hold_one_idea_and_pure_modules_neither_wait_nor_tell_the_time() {
         lengths.push(lines);
         assert!(lines <= 400, "{} has {lines} lines", file.display());
         if tier(&module) == 0 {
-            for word in ["async fn", ".await", "std::fs", "std::env", "SystemTime", "Instant", "std::net", "println!"] {
+            for word in
+                ["async fn", ".await", "std::fs", "std::env", "SystemTime", "Instant", "std::net", "println!"]
+            {
                 assert!(!code.contains(word), "{}: {word} in a pure module", file.display());
             }
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
 use idv_callback::aws::{
     AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, SqsQueue, StoredKeyRing,
@@ -325,7 +326,6 @@ async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
     let asked = endpoint.take_asked().remove(0);
     assert_eq!(asked.target, "secretsmanager.GetSecretValue");
     assert_eq!(asked.body, json!({ "SecretId": "idv/key-ring" }));
-    use base64::Engine as _;
     let binary = base64::engine::general_purpose::STANDARD.encode(RING);
     endpoint.say(200, json!({ "SecretBinary": binary }));
     assert!(store.fetch().await.is_ok());

@@ -51,7 +51,11 @@ impl Folder {
     /// A captured request: header lines, an empty line, the body.
     fn capture(&self, headers: &[(&str, String)], body: &str) -> &'static str {
         let head: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        std::fs::write(self.path("captured.http"), format!("POST /idv-callback HTTP/1.1\r\n{head}\r\n{body}")).unwrap();
+        std::fs::write(
+            self.path("captured.http"),
+            format!("POST /idv-callback HTTP/1.1\r\n{head}\r\n{body}"),
+        )
+        .unwrap();
         "captured.http"
     }
 }
@@ -66,7 +70,8 @@ fn the_demo_keeps_its_promises() {
     let (code, demo) = folder.json(&["demo"], "");
     assert_eq!(code, 0);
     assert_eq!(demo["as_promised"], true);
-    let outcomes: Vec<_> = demo["steps"].as_array().unwrap().iter().map(|step| (&step["answer"], &step["outcome"])).collect();
+    let outcomes: Vec<_> =
+        demo["steps"].as_array().unwrap().iter().map(|step| (&step["answer"], &step["outcome"])).collect();
     let expected = [
         (json!(401), Value::Null),
         (json!(202), json!("applied")),
@@ -90,7 +95,8 @@ fn sign_verify_and_a_real_receiver_agree() {
         let (code, signed) = folder.json(&["sign", "--profile", profile, "--id", "msg_1"], &body);
         assert_eq!(code, 0);
         let headers = signed["headers"].as_object().unwrap();
-        let headers: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str().unwrap().to_owned())).collect();
+        let headers: Vec<_> =
+            headers.iter().map(|(n, v)| (n.as_str(), v.as_str().unwrap().to_owned())).collect();
         let file = folder.capture(&headers, &body);
         let (code, verdict) = folder.json(&["verify", file, "--profile", profile], "");
         assert_eq!((code, &verdict["key_id"]), (0, &json!("wh-1")), "{profile}");
@@ -164,7 +170,8 @@ fn the_mistakes_of_senders_are_explained() {
             ("webhook-signature", signature),
         ];
         let (code, explained) = folder.json(&["explain", folder.capture(&headers, body)], "");
-        let codes: Vec<_> = explained["mistakes"].as_array().unwrap().iter().map(|m| m["code"].clone()).collect();
+        let codes: Vec<_> =
+            explained["mistakes"].as_array().unwrap().iter().map(|m| m["code"].clone()).collect();
         assert_eq!(codes, [json!(mistake)], "{explained}");
         assert_eq!(code, 0);
         assert_eq!(explained["key_id"].is_null(), mistake == "test_key");
@@ -172,7 +179,11 @@ fn the_mistakes_of_senders_are_explained() {
 
     let good = base64(mac(&key, &signed(body)));
     let headers = |signature: &str| {
-        [("webhook-id", "msg_1".to_owned()), ("webhook-timestamp", seconds.clone()), ("webhook-signature", signature.to_owned())]
+        [
+            ("webhook-id", "msg_1".to_owned()),
+            ("webhook-timestamp", seconds.clone()),
+            ("webhook-signature", signature.to_owned()),
+        ]
     };
     let (code, nothing) = folder.json(&["explain", folder.capture(&headers(&good), body)], "");
     assert_eq!((code, &nothing["authentic"]), (0, &json!(true)));
@@ -272,7 +283,8 @@ fn dev_receives_settles_and_shows() {
     assert_eq!(letters[0]["reason"], "subject_conflict");
 
     // Many at a time; and a forged one.
-    let (code, many) = send(&["--user", "user{n}", "--status", "declined", "--count", "50", "--concurrency", "8"]);
+    let (code, many) =
+        send(&["--user", "user{n}", "--status", "declined", "--count", "50", "--concurrency", "8"]);
     assert_eq!((code, &many["answers"]["202"]), (0, &json!(50)));
     assert!(many["milliseconds"]["p95"].is_u64());
     let forged = exchange(
@@ -319,7 +331,7 @@ fn the_printed_curl_call_works() {
     std::thread::spawn(move || lines.for_each(drop));
     let script = script.replace("\ncurl -s http://127.0.0.1", "\nsleep 1\ncurl -s http://127.0.0.1");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-    child.kill().unwrap();
+    child.kill().and_then(|()| child.wait()).unwrap();
     assert!(text(&output.stdout).contains("CONFIRMED"), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 

@@ -163,7 +163,7 @@ impl Model {
         match event.kind {
             0 | 1 => {
                 (self.subject, self.approved_in, self.confirmed) =
-                    (Some(event.kind), Some(event.session), true)
+                    (Some(event.kind), Some(event.session), true);
             }
             2 | 3 if self.approved_in == Some(event.session) => self.approved_in = None,
             _ => {}

@@ -90,12 +90,9 @@ impl Draft {
         let mut event = self.http_api();
         event["rawPath"] = json!(self.path);
         event["requestContext"]["stage"] = json!("$default");
-        match String::from_utf8(self.body.clone()) {
-            Ok(text) => {
-                event["body"] = json!(text);
-                event["isBase64Encoded"] = json!(false);
-            }
-            Err(_) => {}
+        if let Ok(text) = String::from_utf8(self.body.clone()) {
+            event["body"] = json!(text);
+            event["isBase64Encoded"] = json!(false);
         }
         event
     }

@@ -1,14 +1,18 @@
 //! The integration tests: behaviour through the front doors.
 #![allow(
     missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    clippy::too_many_lines,
     clippy::disallowed_methods,
-    clippy::needless_pass_by_value
+    clippy::expect_used,
+    clippy::format_collect,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and a table of cases is as long as it is"
 )]
 
 mod architecture;

@@ -50,7 +50,10 @@ impl Dev {
     /// A request to the embedded stack's own pages.
     pub(crate) fn local(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let host = self.url.trim_start_matches("http://");
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         let answer = exchange(host, format!("{head}{body}").as_bytes());
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -58,7 +61,8 @@ impl Dev {
     }
 
     pub(crate) fn sign_up(&self, username: &str) -> Value {
-        let (status, user) = self.local("POST", "/_local/users", &json!({ "username": username }).to_string());
+        let (status, user) =
+            self.local("POST", "/_local/users", &json!({ "username": username }).to_string());
         assert_eq!(status, 201);
         assert_eq!(user["status"], "UNCONFIRMED");
         user

@@ -94,7 +94,7 @@ const STEPS: [Step; 6] = [
     },
 ];
 
-pub(super) async fn run(output: &Output) -> Result<ExitCode, Failure> {
+pub(super) async fn run(output: Output) -> Result<ExitCode, Failure> {
     let world = World::start(&["ada", "bob"]).await?;
     output.line(format!("The embedded stack listens on {}. Users ada and bob signed up.\n", world.url()))?;
     output.table(&["user", "status"], world.statuses())?;
@@ -110,15 +110,16 @@ pub(super) async fn run(output: &Output) -> Result<ExitCode, Failure> {
             "title": step.title,
             "answer": sent.status,
             "receipt_id": sent.receipt_id(),
-            "outcome": record["event"],
-            "reason": record["reason"],
+            "outcome": record.get("event"),
+            "reason": record.get("reason"),
             "as_promised": as_promised,
         }));
     }
     output.line("")?;
     output.table(&["user", "status", "attribute", "value"], world.attribute_rows())?;
     let dead_letters = world.dead_letters();
-    let cell = |letter: &Value, name: &str| letter[name].as_str().unwrap_or("-").to_owned();
+    let cell =
+        |letter: &Value, name: &str| letter.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let columns = ["reason", "receipt_id", "quarantined_at"];
     let rows = dead_letters.iter().map(|letter| columns.iter().map(|name| cell(letter, name)).collect());
     output.table(&columns, rows.collect())?;
@@ -138,12 +139,13 @@ pub(super) async fn run(output: &Output) -> Result<ExitCode, Failure> {
 }
 
 fn is_as_promised(step: &Step, sent: &Sent, record: &Value, world: &World) -> bool {
-    let ended = record["event"].as_str() == step.ends && record["reason"].as_str() == step.reason;
+    let text = |name: &str| record.get(name).and_then(Value::as_str);
+    let ended = text("event") == step.ends && text("reason") == step.reason;
     sent.status == step.answer && ended && world.status_of(step.username) == Some(step.user_status)
 }
 
 fn show(
-    output: &Output,
+    output: Output,
     number: usize,
     step: &Step,
     sent: &Sent,
@@ -154,9 +156,9 @@ fn show(
     output.line(format!("\n{number}. {} [{mark}]", step.title))?;
     let receipt = sent.receipt_id().map(|id| format!("  {id}")).unwrap_or_default();
     output.line(format!("   POST /idv-callback  {}{receipt}", sent.status))?;
-    let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     if !record.is_null() {
-        let level = |name: &str| record[name].as_u64().map_or("-".to_owned(), |level| level.to_string());
+        let level = |name: &str| record.get(name).map_or("-".to_owned(), Value::to_string);
         let levels = match record["ial_after"].as_u64() {
             Some(_) => format!("  ial {} -> {}", level("ial_before"), level("ial_after")),
             None => format!("  {}", text("reason")),

@@ -50,7 +50,7 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn receipt_id(&self) -> Option<&str> {
-        self.body["receipt_id"].as_str()
+        self.body.get("receipt_id")?.as_str()
     }
 }
 

@@ -20,8 +20,7 @@ impl AuditSink for Journal {
         if self.0.is_json() {
             return self.0.value(&value);
         }
-        let text = |name: &str| match &value[name] {
-            serde_json::Value::Null => None,
+        let text = |name: &str| match value.get(name)? {
             serde_json::Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
         };
@@ -33,7 +32,7 @@ impl AuditSink for Journal {
         if let (Some(before), Some(after)) = (text("ial_before"), text("ial_after")) {
             line = format!("{line} ial {before}->{after}");
         }
-        if value["confirmed"] == true {
+        if record.confirmed == Some(true) {
             line.push_str(" confirmed");
         }
         if let Some(seconds) = text("retry_in_seconds") {

@@ -34,7 +34,7 @@ pub(super) use site::{dead_letter, user_json};
 pub(super) async fn run(
     options: &DevOptions,
     environment: &Environment,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Failure> {
     if !options.listen.ip().is_loopback() && !options.public {
         let complaint = format!(
@@ -46,8 +46,8 @@ pub(super) async fn run(
     journal::start_diagnostics();
     let config = LocalConfig::read(environment).map_err(|error| Failure::usage(error.to_string()))?;
     match &options.queue_url {
-        None => run_embedded(options, environment, &config, *output).await,
-        Some(queue_url) => run_on_aws(options, environment, &config, queue_url, *output).await,
+        None => run_embedded(options, environment, &config, output).await,
+        Some(queue_url) => run_on_aws(options, environment, &config, queue_url, output).await,
     }
 }
 
@@ -173,8 +173,9 @@ fn example(
     let body = callback.body();
     let key = ring.webhook.first().ok_or_else(|| Failure::usage("the ring has no webhook key"))?;
     let headers = sign(profile, &key.secret, &event_id, now, body.as_bytes());
-    let headers: String =
+    let headers: Vec<_> =
         headers.iter().map(|(name, value)| format!("  -H '{name}: {value}' \\\n")).collect();
+    let headers = headers.concat();
     let user = format!("curl -s http://{address}/_local/users -d '{{\"username\":\"ada\"}}'");
     Ok(format!(
         "{user}\ncurl -s http://{address}/idv-callback -H 'content-type: application/json' \\\n\

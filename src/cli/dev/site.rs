@@ -71,9 +71,11 @@ impl<S: KeyStore, A> LocalSite<S, A> {
         };
         match self.pool.sign_up(SignUp { username, attributes }) {
             Ok(user) => {
-                let mut created = user_json(self.pool.id(), &user);
                 let binding = self.keys.fetch().await.ok().and_then(|r| issue_binding(&r, &self.pool, &user));
-                created["binding"] = json!(binding);
+                let mut created = user_json(self.pool.id(), &user);
+                if let Value::Object(members) = &mut created {
+                    members.insert("binding".to_owned(), json!(binding));
+                }
                 Reply::json(201, &created)
             }
             Err(error) => failed(error),

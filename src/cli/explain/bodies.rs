@@ -4,15 +4,16 @@ use serde_json::Value;
 
 use super::{Mistake, Variant};
 
-const RESERIALISED: Option<Mistake> = Mistake::new(
+const RESERIALISED: Option<Mistake> = Some(Mistake::new(
     "reserialised_json",
     "the JSON that was signed is written otherwise than the JSON that was sent: sign the bytes that are sent",
-);
-const TRAILING_NEWLINE: Option<Mistake> = Mistake::new(
+));
+const TRAILING_NEWLINE: Option<Mistake> = Some(Mistake::new(
     "trailing_newline",
     "the body that was signed and the one that was sent differ in a line end at the end",
-);
-const EMPTY: Option<Mistake> = Mistake::new("empty_body", "the body was not signed: sign it with the rest");
+));
+const EMPTY: Option<Mistake> =
+    Some(Mistake::new("empty_body", "the body was not signed: sign it with the rest"));
 
 /// The body, and what else could have been signed in its place.
 pub(super) fn variants(body: &[u8]) -> Vec<Variant<Vec<u8>>> {
@@ -64,7 +65,7 @@ fn relaid(json: &str, layout: Layout) -> String {
                 out.push(c);
             }
             '{' | '[' => {
-                while characters.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                while characters.next_if(char::is_ascii_whitespace).is_some() {}
                 out.push(c);
                 depth += 1;
                 match characters.next_if(|next| matches!(next, '}' | ']')) {

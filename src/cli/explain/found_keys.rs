@@ -10,19 +10,19 @@ use crate::secret::BASE64_SECRET_PREFIX;
 use crate::timestamp::Timestamp;
 
 const EXPIRED: Option<Mistake> =
-    Mistake::new("old_key", "the key's not_after has passed: sign with the newer one");
+    Some(Mistake::new("old_key", "the key's not_after has passed: sign with the newer one"));
 const EXAMPLE: Option<Mistake> =
-    Mistake::new("test_key", "the key is the example from public documentation: set the one agreed");
+    Some(Mistake::new("test_key", "the key is the example from public documentation: set the one agreed"));
 const OTHER_PURPOSE: Option<Mistake> =
-    Mistake::new("wrong_key", "the key is on the ring for another purpose: sign with a webhook key");
-const NOT_DECODED: Option<Mistake> = Mistake::new(
+    Some(Mistake::new("wrong_key", "the key is on the ring for another purpose: sign with a webhook key"));
+const NOT_DECODED: Option<Mistake> = Some(Mistake::new(
     "key_not_decoded",
     "the secret was used as text: take off whsec_ and decode the rest from base64",
-);
-const DECODED: Option<Mistake> = Mistake::new(
+));
+const DECODED: Option<Mistake> = Some(Mistake::new(
     "key_decoded",
     "the secret has no whsec_: use the text's own bytes, not decoded from base64",
-);
+));
 
 /// Secrets that stand in the documentation of Standard Webhooks.
 const EXAMPLES: [&str; 2] = ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"];

@@ -31,8 +31,8 @@ pub(super) struct Mistake {
 }
 
 impl Mistake {
-    const fn new(code: &'static str, advice: &'static str) -> Option<Self> {
-        Some(Self { code, advice })
+    const fn new(code: &'static str, advice: &'static str) -> Self {
+        Self { code, advice }
     }
 }
 
@@ -51,7 +51,7 @@ struct Explanation {
 pub(super) fn run(
     options: &CapturedOptions,
     environment: &Environment,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Failure> {
     let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
     let profile = keys::profile(&options.signing, environment)?;
@@ -115,11 +115,10 @@ fn explain(
                 // A timestamp in the wrong unit is also out of time: that is one mistake.
                 let freshness = freshness.filter(|_| content_mistake != signatures::MILLISECONDS);
                 let known = [content_mistake, *body_mistake, key.mistake, freshness];
-                let Some(encoding) = claimed.find(&hmac_sha256(&key.bytes, &[prefix.as_bytes(), body]))
-                else {
+                let Some(written) = claimed.find(&hmac_sha256(&key.bytes, &[prefix.as_bytes(), body])) else {
                     continue;
                 };
-                let mistakes: Vec<_> = known.into_iter().chain([encoding]).flatten().collect();
+                let mistakes: Vec<_> = known.into_iter().flatten().chain(written).collect();
                 if best.as_ref().is_none_or(|best| mistakes.len() < best.mistakes.len()) {
                     best = Some(Explanation { key_id: key.id.clone(), mistakes });
                 }

@@ -9,32 +9,34 @@ use crate::secret::Tag;
 use crate::timestamp::Timestamp;
 
 const HEX_FOR_BASE64: Option<Mistake> =
-    Mistake::new("hex_for_base64", "the signature is hexadecimal: this profile takes base64");
+    Some(Mistake::new("hex_for_base64", "the signature is hexadecimal: this profile takes base64"));
 const BASE64_FOR_HEX: Option<Mistake> =
-    Mistake::new("base64_for_hex", "the signature is base64: this profile takes hexadecimal");
-const BASE64_FORM: Option<Mistake> = Mistake::new(
+    Some(Mistake::new("base64_for_hex", "the signature is base64: this profile takes hexadecimal"));
+const BASE64_FORM: Option<Mistake> = Some(Mistake::new(
     "base64_form",
     "the base64 has no padding or the URL-safe alphabet: use padded standard base64",
-);
+));
 const TRUNCATED: Option<Mistake> =
-    Mistake::new("truncated_signature", "the signature is cut off: send all 32 bytes");
+    Some(Mistake::new("truncated_signature", "the signature is cut off: send all 32 bytes"));
 const SEVERAL_FIELDS: Option<Mistake> =
-    Mistake::new("several_fields", "a signature header field stands more than once: send each once");
+    Some(Mistake::new("several_fields", "a signature header field stands more than once: send each once"));
 const NO_FIELD: Option<Mistake> =
-    Mistake::new("no_field", "a signature header field is missing or has another name");
-const BODY_ONLY: Option<Mistake> = Mistake::new(
+    Some(Mistake::new("no_field", "a signature header field is missing or has another name"));
+const BODY_ONLY: Option<Mistake> = Some(Mistake::new(
     "body_only",
     "only the body was signed: put id and timestamp before it, as the profile says",
-);
-const NO_ID: Option<Mistake> = Mistake::new("no_id", "the message id was not signed");
+));
+const NO_ID: Option<Mistake> = Some(Mistake::new("no_id", "the message id was not signed"));
 const EXTRA_ID: Option<Mistake> =
-    Mistake::new("extra_id", "a message id was signed that the profile has not");
+    Some(Mistake::new("extra_id", "a message id was signed that the profile has not"));
 const SEPARATOR: Option<Mistake> =
-    Mistake::new("wrong_separator", "the signed parts must be joined with a full stop");
+    Some(Mistake::new("wrong_separator", "the signed parts must be joined with a full stop"));
 const ORDER: Option<Mistake> =
-    Mistake::new("wrong_order", "the id comes first, then the timestamp, then the body");
-pub(super) const MILLISECONDS: Option<Mistake> =
-    Mistake::new("milliseconds", "the timestamp must be in seconds, where it is sent and where it is signed");
+    Some(Mistake::new("wrong_order", "the id comes first, then the timestamp, then the body"));
+pub(super) const MILLISECONDS: Option<Mistake> = Some(Mistake::new(
+    "milliseconds",
+    "the timestamp must be in seconds, where it is sent and where it is signed",
+));
 
 /// Separators that senders have put between the signed parts.
 const SEPARATORS: [&str; 7] = ["", ":", ",", "|", "-", "_", "\n"];
@@ -163,14 +165,14 @@ impl Claimed {
         times
     }
 
-    /// The mistake in how the tag is written, if it is there at all.
-    pub(super) fn find(&self, tag: &Tag) -> Option<Option<Mistake>> {
+    /// The mistakes in how the tag is written, if it is there at all.
+    pub(super) fn find(&self, tag: &Tag) -> Option<Vec<Mistake>> {
         let bytes = tag.to_bytes();
         let whole = self.signatures.iter().find(|(signature, _)| *signature == bytes);
         if let Some((_, mistake)) = whole {
-            return Some(mistake.or(self.header_mistake));
+            return Some(mistake.or(self.header_mistake).into_iter().collect());
         }
         let cut = self.signatures.iter().find(|(signature, _)| bytes.starts_with(signature));
-        cut.map(|_| TRUNCATED)
+        cut.map(|_| TRUNCATED.into_iter().collect())
     }
 }
