@@ -42,15 +42,6 @@ impl CallLimits {
     const TRIES: u32 = 2;
 }
 
-/// Where the credentials come from.
-#[derive(Clone, Copy, Debug)]
-pub enum Credentials {
-    /// The environment, as in Lambda: no files are read, no metadata service is asked.
-    Environment,
-    /// The SDK's whole chain (environment, profiles, web identity, container, instance), for people and containers.
-    Chain,
-}
-
 /// The settings that all clients share: one HTTP client, so one connection for each endpoint.
 #[derive(Clone)]
 pub struct AwsConnection {
@@ -66,18 +57,37 @@ struct EndpointOverrides {
 }
 
 impl AwsConnection {
-    /// Reads region, endpoints and certificates from the environment. Opens nothing yet.
+    /// For a Lambda function: the credentials are in the environment; no files are read, no metadata service is asked.
+    /// Opens nothing yet.
     ///
     /// # Errors
     /// [`ConfigError`] when the region or the credentials are not set, or a certificate file cannot be read.
-    pub async fn new(
+    pub fn of_function(environment: &Environment, limits: CallLimits) -> Result<Self, ConfigError> {
+        let get = |name: &str| environment.get(name).ok_or_else(|| format!("{name} is not set"));
+        let (id, secret) = (get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?);
+        let token = environment.get("AWS_SESSION_TOKEN");
+        let credentials = SharedCredentialsProvider::new(Keys::new(id, secret, token, None, "environment"));
+        Self::new(environment, limits, region(environment)?, credentials)
+    }
+
+    /// For a person or a container: the SDK's whole chain of credentials (environment, profiles, web identity,
+    /// container, instance). A function of its own, so that the Lambda binaries are built without that chain.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the region is not set, or a certificate file cannot be read.
+    pub async fn of_process(environment: &Environment, limits: CallLimits) -> Result<Self, ConfigError> {
+        let region = region(environment)?;
+        let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder();
+        let chain = SharedCredentialsProvider::new(chain.region(region.clone()).build().await);
+        Self::new(environment, limits, region, chain)
+    }
+
+    fn new(
         environment: &Environment,
         limits: CallLimits,
-        credentials: Credentials,
+        region: Region,
+        credentials: SharedCredentialsProvider,
     ) -> Result<Self, ConfigError> {
-        let region = environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
-        let region =
-            region.ok_or_else(|| "AWS_REGION is not set, for example AWS_REGION=us-east-1".to_owned())?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CallLimits::CONNECT)
             .operation_attempt_timeout(limits.attempt)
@@ -88,8 +98,8 @@ impl AwsConnection {
             .with_initial_backoff(CallLimits::FIRST_BACKOFF);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .credentials_provider(credentials_provider(credentials, environment, &region).await?)
+            .region(region)
+            .credentials_provider(credentials)
             .http_client(http_client(environment.get(CA_BUNDLE).as_deref())?)
             .sleep_impl(TokioSleep::new())
             .timeout_config(timeouts)
@@ -123,24 +133,11 @@ impl AwsConnection {
     }
 }
 
-async fn credentials_provider(
-    credentials: Credentials,
-    environment: &Environment,
-    region: &str,
-) -> Result<SharedCredentialsProvider, ConfigError> {
-    match credentials {
-        Credentials::Environment => {
-            let get = |name: &str| environment.get(name).ok_or_else(|| format!("{name} is not set"));
-            let (id, secret) = (get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?);
-            let token = environment.get("AWS_SESSION_TOKEN");
-            Ok(SharedCredentialsProvider::new(Keys::new(id, secret, token, None, "environment")))
-        }
-        Credentials::Chain => {
-            let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder();
-            let chain = chain.region(Region::new(region.to_owned())).build().await;
-            Ok(SharedCredentialsProvider::new(chain))
-        }
-    }
+fn region(environment: &Environment) -> Result<Region, ConfigError> {
+    let region = environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
+    region
+        .map(Region::new)
+        .ok_or_else(|| "AWS_REGION is not set, for example AWS_REGION=us-east-1".to_owned().into())
 }
 
 fn http_client(ca_bundle: Option<&str>) -> Result<SharedHttpClient, ConfigError> {

@@ -7,6 +7,6 @@ mod key_store;
 mod sqs;
 
 pub use cognito::CognitoDirectory;
-pub use connection::{AwsConnection, CallLimits, Credentials};
+pub use connection::{AwsConnection, CallLimits};
 pub use key_store::StoredKeyRing;
 pub use sqs::{MessageQueue, SqsQueue};

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idv_callback::audit::{AuditCode, AuditRecord};
-use idv_callback::aws::{AwsConnection, CallLimits, Credentials, SqsQueue, StoredKeyRing};
+use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue, StoredKeyRing};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{CallbackConfig, Environment};
 use idv_callback::intake::Intake;
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{HttpEvent, deadline_of, handle_http};
-use idv_callback::ports::{AuditSink as _, Clock as _, KeyStoreError};
+use idv_callback::lambda::{HttpEvent, check_key_ring, deadline_of, handle_http};
+use idv_callback::ports::{AuditSink as _, Clock as _};
 use idv_callback::telemetry::{self, StdoutAudit};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
@@ -21,17 +21,13 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let environment = Environment::of_this_process();
     let config = CallbackConfig::read(&environment)?;
-    let connection = AwsConnection::new(&environment, CallLimits::CALLBACK, Credentials::Environment).await?;
+    let connection = AwsConnection::of_function(&environment, CallLimits::CALLBACK)?;
     let queue = SqsQueue::new(&connection, &config.queue_url);
     let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
 
     // Initialisation has a whole processor, however small the function: both connections are opened here.
     let (ring, warm) = tokio::join!(keys.current(), queue.warm_up());
-    match ring {
-        Err(KeyStoreError::Malformed(error)) => return Err(error.into()),
-        Err(error) => tracing::error!(%error, "the key ring could not be fetched"),
-        Ok(_) => {}
-    }
+    check_key_ring(ring, false)?;
     if let Err(error) = warm {
         tracing::warn!(fault = %error.fault(), "the queue could not be asked");
     }

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use idv_callback::audit::{AuditCode, AuditRecord};
-use idv_callback::aws::{
-    AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, StoredKeyRing,
-};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{ConsumerConfig, Environment};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{deadline_of, handle_sqs};
-use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError, KeyStoreError};
+use idv_callback::lambda::{check_key_ring, deadline_of, handle_sqs};
+use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError};
 use idv_callback::settlement::{Consumer, Pace};
 use idv_callback::telemetry::{self, StdoutAudit};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -24,7 +22,7 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let environment = Environment::of_this_process();
     let config = ConsumerConfig::read(&environment)?;
-    let connection = AwsConnection::new(&environment, CallLimits::CONSUMER, Credentials::Environment).await?;
+    let connection = AwsConnection::of_function(&environment, CallLimits::CONSUMER)?;
     let directory = CognitoDirectory::new(&connection);
     let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
 
@@ -35,11 +33,7 @@ async fn run() -> Result<(), Error> {
         }
     };
     let (ring, warm) = tokio::join!(keys.current(), warm_up);
-    match ring {
-        Err(KeyStoreError::Malformed(error)) => return Err(error.into()),
-        Err(error) => tracing::error!(%error, "the key ring could not be fetched"),
-        Ok(_) => {}
-    }
+    check_key_ring(ring, config.policy.binding_required)?;
     if let Err(DirectoryError::Passing(fault) | DirectoryError::Misconfigured(fault)) = warm {
         tracing::warn!(%fault, "the user pool could not be asked");
     }

@@ -2,9 +2,11 @@
 
 mod http;
 mod sqs;
+mod start;
 
 pub use http::{HttpEvent, HttpResponse, handle_http};
 pub use sqs::{BatchError, handle_sqs, received_messages};
+pub use start::check_key_ring;
 
 use crate::ports::Deadline;
 use crate::timestamp::Timestamp;

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
-use idv_callback::aws::{
-    AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, SqsQueue, StoredKeyRing,
-};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredKeyRing};
 use idv_callback::config::KeyRingSource;
 use idv_callback::ports::{
     CallbackQueue as _, DeadLetters as _, DirectoryError, KeyStore as _, KeyStoreError, MessageSource as _,
@@ -30,7 +28,7 @@ const FAST: CallLimits =
     CallLimits { attempt: Duration::from_millis(800), operation: Duration::from_millis(1500) };
 
 async fn connection(endpoint: &AwsEndpoint) -> AwsConnection {
-    AwsConnection::new(&endpoint.environment(), FAST, Credentials::Environment).await.unwrap()
+    AwsConnection::of_function(&endpoint.environment(), FAST).unwrap()
 }
 
 fn ada() -> UserReference {
@@ -356,9 +354,7 @@ async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
 async fn calls_end_in_time() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let connect = |url: String| async move {
-        AwsConnection::new(&environment(&url), FAST, Credentials::Environment).await.unwrap()
-    };
+    let connect = |url: String| async move { AwsConnection::of_function(&environment(&url), FAST).unwrap() };
     let start = Instant::now();
     let queue = SqsQueue::new(&connect(url).await, QUEUE);
     let error = queue.send(message()).await.unwrap_err();

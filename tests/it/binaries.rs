@@ -291,6 +291,22 @@ async fn a_short_key_keeps_a_function_from_starting_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_consumer_that_needs_bindings_needs_a_binding_key() {
+    let endpoint = AwsEndpoint::answering(|asked| {
+        let mut ring: Value = serde_json::from_str(RING).unwrap();
+        ring["binding"] = json!([]);
+        asked.target.contains("GetSecretValue").then(|| (200, json!({ "SecretString": ring.to_string() })))
+    })
+    .await;
+    let required = settings(&endpoint.url, &[("IDV_BINDING", "required")]);
+    let mut function = Function::start(env!("CARGO_BIN_EXE_consumer"), &required).await;
+    let status = tokio::time::timeout(Duration::from_secs(30), function.child.wait()).await.unwrap().unwrap();
+    assert!(!status.success());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(function.output().contains("IDV_BINDING is required"), "{}", function.output());
+}
+
+#[tokio::test]
 async fn a_key_store_that_cannot_be_reached_asks_senders_to_try_again() {
     let endpoint = AwsEndpoint::answering(|asked| {
         let error = json!({ "__type": "ThrottlingException", "message": "Rate exceeded" });

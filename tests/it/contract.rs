@@ -14,9 +14,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
-use idv_callback::aws::{
-    AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, SqsQueue, StoredKeyRing,
-};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredKeyRing};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::KeyRingSource;
 use idv_callback::local::{LocalQueues, QueueSettings, SignUp, UserPool};
@@ -322,8 +320,7 @@ impl Emulator {
 async fn an_independent_emulator_keeps_the_contract_but_for_known_differences() {
     let emulator = Emulator::start().await;
     let limits = CallLimits { attempt: Duration::from_secs(8), operation: Duration::from_secs(9) };
-    let connection =
-        AwsConnection::new(&environment(&emulator.url), limits, Credentials::Environment).await.unwrap();
+    let connection = AwsConnection::of_function(&environment(&emulator.url), limits).unwrap();
 
     let dead = emulator.queue("dead.fifo", json!({})).await;
     let arn = "arn:aws:sqs:us-east-1:000000000000:dead.fifo";

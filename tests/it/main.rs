@@ -23,6 +23,7 @@ mod canary;
 mod cli;
 mod consumer;
 mod contract;
+mod counted;
 mod crash;
 mod decide;
 mod front_door;

@@ -16,7 +16,7 @@ use super::keys;
 use super::message::Callback;
 use super::output::{Failure, Output};
 use super::stack::{FrontDoor, consume};
-use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, Credentials, MessageQueue, StoredKeyRing};
+use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing};
 use crate::clock::SystemClock;
 use crate::config::{Environment, KeyRingSource, LocalConfig};
 use crate::delivery::{SignatureProfile, sign};
@@ -93,7 +93,7 @@ async fn run_on_aws(
         (None, Some(secret)) => KeyRingSource::Secret(secret),
         (given, _) => KeyRingSource::File(keys::ring_path(given.as_ref(), environment)),
     };
-    let connect = |limits| AwsConnection::new(environment, limits, Credentials::Chain);
+    let connect = |limits| AwsConnection::of_process(environment, limits);
     let (front, back) = (connect(CallLimits::CALLBACK).await, connect(CallLimits::CONSUMER).await);
     let (front, back) = (front.map_err(usage)?, back.map_err(usage)?);
     let queue = MessageQueue::new(&back, queue_url, dead_letters);

@@ -1,0 +1,35 @@
+//! What the functions are held against, built and installed when first needed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PYTHON_PACKAGES: [&str; 2] = ["boto3==1.43.106", "awslambdaric==4.2.2"];
+
+/// The bare `lambda_runtime` function, built as the real ones are.
+pub(crate) fn echo() -> String {
+    let built =
+        Command::new(env!("CARGO")).args(["build", "--release", "--quiet", "--example", "echo"]).status();
+    assert!(built.unwrap().success(), "examples/echo.rs does not build");
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_callback")).parent().unwrap().join("examples/echo");
+    binary.to_str().unwrap().to_owned()
+}
+
+/// The command of the Python function.
+pub(crate) fn python() -> Vec<String> {
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-python");
+    let python = environment.join("bin/python");
+    if !environment.join("complete").exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES));
+        std::fs::write(environment.join("complete"), "").unwrap();
+    }
+    vec![python.to_str().unwrap().to_owned(), "-m".into(), "awslambdaric".into(), "handler.handler".into()]
+}
+
+fn run(command: &mut Command) {
+    let status = command.status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{command:?} failed; the benchmark needs Python 3 with venv, and the Python package index at the first run"
+    );
+}
