@@ -40,7 +40,7 @@ pub const VARIABLES: [Variable; 16] = [
     ),
     Variable("IDV_MINIMUM_IAL", "the least identity assurance level that counts, 1 to 3 (default 2)", "2"),
     Variable("IDV_BINDING", "required or optional (default required)", "required"),
-    Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 1000 (default 10)", "10"),
+    Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 10000 (default 10)", "10"),
     Variable("AWS_REGION", "the region", "us-east-1"),
     Variable("AWS_ENDPOINT_URL", "one endpoint for all services, for tests", "http://127.0.0.1:4566"),
     Variable(
@@ -328,8 +328,8 @@ impl<'e> Reader<'e> {
 
     fn cognito_rps(&mut self) -> u32 {
         let rps = self.value("IDV_COGNITO_RPS", Some(10), |text| match text.parse() {
-            Ok(rps @ 1..=1000) => Ok(rps),
-            _ => Err("must be a whole number from 1 to 1000".to_owned()),
+            Ok(rps @ 1..=10_000) => Ok(rps),
+            _ => Err("must be a whole number from 1 to 10000".to_owned()),
         });
         rps.unwrap_or(1)
     }

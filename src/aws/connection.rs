@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials as Keys, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
@@ -77,9 +79,15 @@ impl AwsConnection {
     /// [`ConfigError`] when the region is not set, or a certificate file cannot be read.
     pub async fn of_process(environment: &Environment, limits: CallLimits) -> Result<Self, ConfigError> {
         let region = region(environment)?;
+        let http_client = http_client(environment.get(CA_BUNDLE).as_deref())?;
+        let settings = ProviderConfig::empty()
+            .with_region(Some(region.clone()))
+            .with_http_client(http_client)
+            .with_sleep_impl(TokioSleep::new())
+            .with_time_source(SystemTimeSource::new());
         let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder();
-        let chain = SharedCredentialsProvider::new(chain.region(region.clone()).build().await);
-        Self::new(environment, limits, region, chain)
+        let chain = chain.configure(settings).region(region.clone()).build().await;
+        Self::new(environment, limits, region, SharedCredentialsProvider::new(chain))
     }
 
     fn new(

@@ -340,3 +340,60 @@ async fn an_independent_emulator_keeps_the_contract_but_for_known_differences() 
     let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("no-such".to_owned()));
     assert!(store.fetch().await.is_err());
 }
+
+/// `idvctl dev --queue-url …`: the same code as one process against AWS, as a container would run it; and SIGTERM.
+#[tokio::test]
+async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let emulator = Emulator::start().await;
+    let (dead, callbacks) =
+        (emulator.queue("dead.fifo", json!({})).await, emulator.queue("idv.fifo", json!({})).await);
+    let pool = emulator.pool().await;
+    let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
+    emulator.call("secretsmanager.CreateSecret", secret).await;
+    let mut process = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+        .args(["--json", "dev", "--listen", "127.0.0.1:0", "--queue-url", &callbacks])
+        .args(["--dead-letter-queue-url", &dead, "--user-pool", pool.as_str()])
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ENDPOINT_URL", &emulator.url)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("IDV_KEY_RING_SECRET_ID", "idv/key-ring")
+        .env("IDV_BINDING", "optional")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let first: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    let url = format!("{}/idv-callback", first["listening"].as_str().unwrap());
+
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), RING).unwrap();
+    let sent = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+        .args(["send", "--url", &url, "--user", "ada", "--pool", pool.as_str(), "--keys"])
+        .arg(keys.path())
+        .output()
+        .await
+        .unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    let mut words = Vec::new();
+    while !words.contains(&"applied".to_owned()) {
+        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line())
+            .await
+            .expect("no outcome in 30 s");
+        let record: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
+        words.push(record["event"].as_str().unwrap().to_owned());
+    }
+    let who = json!({ "UserPoolId": pool.as_str(), "Username": "ada" });
+    let user = emulator.call("AWSCognitoIdentityProviderService.AdminGetUser", who).await;
+    assert_eq!(user["UserStatus"], "CONFIRMED");
+    assert!(user["UserAttributes"].to_string().contains("did:blockid:"));
+
+    let pid = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let status =
+        tokio::time::timeout(Duration::from_secs(20), process.wait()).await.expect("it does not stop");
+    assert!(status.unwrap().success());
+}
