@@ -10,7 +10,7 @@ use crate::delivery::hex;
 use crate::envelope::{Content, Envelope};
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
-use crate::verification::UserReference;
+use crate::verification::{PoolId, UserReference};
 
 /// The version of the code, as it stands in every record.
 pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -185,7 +185,8 @@ impl AuditRecord {
         if let Content::Event(event) = &envelope.content {
             self.session_id = Some(event.session.to_string());
             self.user = Some(pseudonym(audit_key, &event.user));
-            self.user_pool = Some(event.user.pool.to_string());
+            // What does not have the form of a pool's id could be anything.
+            self.user_pool = PoolId::of_real_pool(event.user.pool.as_str()).ok().map(|pool| pool.to_string());
         }
         self
     }

@@ -9,7 +9,7 @@ use crate::verification::{AssuranceLevel, PoolId};
 
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
-pub const VARIABLES: [Variable; 16] = [
+pub const VARIABLES: [Variable; 18] = [
     Variable(
         "IDV_QUEUE_URL",
         "the callback queue",
@@ -41,7 +41,9 @@ pub const VARIABLES: [Variable; 16] = [
     Variable("IDV_MINIMUM_IAL", "the least identity assurance level that counts, 1 to 3 (default 2)", "2"),
     Variable("IDV_BINDING", "required or optional (default required)", "required"),
     Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 10000 (default 10)", "10"),
-    Variable("AWS_REGION", "the region", "us-east-1"),
+    Variable("AWS_REGION", "the region; Lambda sets it", "us-east-1"),
+    Variable("AWS_ACCESS_KEY_ID", "the credentials; Lambda sets them", "AKIAIOSFODNN7EXAMPLE"),
+    Variable("AWS_SECRET_ACCESS_KEY", "the credentials; Lambda sets them", "(the secret that belongs to it)"),
     Variable("AWS_ENDPOINT_URL", "one endpoint for all services, for tests", "http://127.0.0.1:4566"),
     Variable(
         "AWS_ENDPOINT_URL_SQS",
@@ -152,6 +154,7 @@ impl CallbackConfig {
         let queue_url = reader.url("IDV_QUEUE_URL");
         let key_ring = reader.key_ring();
         let profile = reader.profile();
+        reader.aws();
         reader.finish((queue_url, key_ring, profile)).and_then(|values| match values {
             (Some(queue_url), Some(key_ring), Some(profile)) => Ok(Self { queue_url, key_ring, profile }),
             _ => Err(ConfigError(Vec::new())),
@@ -171,6 +174,7 @@ impl ConsumerConfig {
         let pools = reader.pools();
         let (minimum_ial, binding_required) = (reader.minimum_ial(), reader.binding_required());
         let cognito_rps = reader.cognito_rps();
+        reader.aws();
         reader.finish((urls, key_ring, pools)).and_then(|values| match values {
             ((Some(queue_url), Some(dead_letter_queue_url)), Some(key_ring), Some(pools)) => Ok(Self {
                 queue_url,
@@ -248,6 +252,17 @@ impl<'e> Reader<'e> {
         result.map_err(|problem| self.complain(name, &problem)).ok()
     }
 
+    /// What the AWS clients of a function cannot do without.
+    fn aws(&mut self) {
+        if self.environment.get("AWS_REGION").or_else(|| self.environment.get("AWS_DEFAULT_REGION")).is_none()
+        {
+            self.complain("AWS_REGION", "is not set");
+        }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            self.value(name, None, |_| Ok(()));
+        }
+    }
+
     fn url(&mut self, name: &str) -> Option<String> {
         self.value(name, None, |text| {
             let is_url = text.starts_with("https://") || text.starts_with("http://");
@@ -304,7 +319,8 @@ impl<'e> Reader<'e> {
 
     fn pools(&mut self) -> Option<Vec<PoolId>> {
         self.value("IDV_USER_POOL_IDS", None, |text| {
-            let pools: Result<Vec<_>, _> = text.split(',').map(|id| PoolId::new(id.trim())).collect();
+            let pools: Result<Vec<_>, _> =
+                text.split(',').map(|id| PoolId::of_real_pool(id.trim())).collect();
             pools.map_err(|_| "must be user pool ids, separated by commas".to_owned())
         })
     }
@@ -352,11 +368,12 @@ mod tests {
             ("IDV_MINIMUM_IAL", "0"),
             ("IDV_BINDING", "yes"),
             ("IDV_COGNITO_RPS", "fast"),
+            ("AWS_REGION", "us-east-1"),
         ]))
         .unwrap_err()
         .to_string();
         for expected in [
-            "7 error(s)",
+            "9 error(s)",
             "IDV_QUEUE_URL must be a queue URL, for example IDV_QUEUE_URL=https://",
             "IDV_DEAD_LETTER_QUEUE_URL must be the URL of a FIFO queue",
             "IDV_KEY_RING_SECRET_ID is not set, nor is IDV_KEY_RING_FILE",
@@ -364,6 +381,8 @@ mod tests {
             "IDV_MINIMUM_IAL must be 1, 2 or 3",
             "IDV_BINDING must be required or optional",
             "IDV_COGNITO_RPS must be a whole number",
+            "AWS_ACCESS_KEY_ID is not set",
+            "AWS_SECRET_ACCESS_KEY is not set",
         ] {
             assert!(error.contains(expected), "{expected} not in: {error}");
         }
@@ -371,13 +390,16 @@ mod tests {
 
     #[test]
     fn a_profile_without_freshness_must_be_allowed_by_name() {
-        const BASE: [(&str, &str); 3] = [
+        const BASE: [(&str, &str); 6] = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
             ("IDV_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/idv.fifo"),
             ("IDV_KEY_RING_FILE", "ring.json"),
             ("IDV_SIGNATURE_PROFILE", "body-only"),
         ];
-        const ALLOWED: [(&str, &str); 4] =
-            [BASE[0], BASE[1], BASE[2], ("IDV_ALLOW_UNBOUND_TIMESTAMP", "true")];
+        const ALLOWED: [(&str, &str); 7] =
+            [BASE[0], BASE[1], BASE[2], BASE[3], BASE[4], BASE[5], ("IDV_ALLOW_UNBOUND_TIMESTAMP", "true")];
         let error = CallbackConfig::read(&environment(&BASE)).unwrap_err().to_string();
         assert!(error.contains("IDV_ALLOW_UNBOUND_TIMESTAMP must be true"), "{error}");
         assert!(CallbackConfig::read(&environment(&ALLOWED)).is_ok());

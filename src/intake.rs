@@ -115,7 +115,13 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
     ) -> Result<(Envelope, AuditRecord), Turned> {
         let body = screen(request).map_err(Turned::Away)?;
         let delivery = Delivery::read(&self.profile, &request.headers, body)?;
-        let (delivery, ring) = self.verify(&delivery, received_at).await?;
+        let (delivery, ring) = tokio::select! {
+            biased;
+            verified = self.verify(&delivery, received_at) => verified?,
+            () = self.clock.sleep(deadline.remaining(received_at).saturating_sub(ENQUEUE_BUDGET)) => {
+                return Err(Turned::out_of_time());
+            }
+        };
         let envelope = envelop(&delivery, received_at, request.trace_id.clone());
         self.enqueue(&envelope, &ring, deadline).await?;
         let record = accepted_record(&envelope, &delivery, &ring, received_at);
@@ -143,10 +149,9 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
     }
 
     async fn enqueue(&self, envelope: &Envelope, ring: &KeyRing, deadline: Deadline) -> Result<(), Turned> {
-        let out_of_time = || Turned::Deferred { reason: "out_of_time", detail: String::new() };
         let remaining = deadline.remaining(self.clock.now());
         if remaining < ENQUEUE_BUDGET {
-            return Err(out_of_time());
+            return Err(Turned::out_of_time());
         }
         // Neither can happen: a ring has a seal key, and an envelope always prints. If it did, nothing is lost.
         let unsealed = || Turned::Deferred { reason: "seal", detail: String::new() };
@@ -160,7 +165,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
         tokio::select! {
             biased;
             sent = self.queue.send(message) => Ok(sent?),
-            () = self.clock.sleep(remaining.saturating_sub(ENQUEUE_BUDGET / 2)) => Err(out_of_time()),
+            () = self.clock.sleep(remaining.saturating_sub(ENQUEUE_BUDGET / 2)) => Err(Turned::out_of_time()),
         }
     }
 }
@@ -227,6 +232,10 @@ fn accepted_record(
 }
 
 impl Turned {
+    fn out_of_time() -> Self {
+        Self::Deferred { reason: "out_of_time", detail: String::new() }
+    }
+
     fn record_and_answer(self, at: Timestamp) -> (AuditRecord, Answer) {
         match self {
             Self::Away(rejection) => (

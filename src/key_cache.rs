@@ -28,14 +28,17 @@ pub struct KeyCache<S, C> {
 #[derive(Default)]
 struct State {
     ring: Option<(Arc<KeyRing>, Timestamp)>,
-    last_fetch: Option<(Timestamp, Result<(), KeyStoreError>)>,
+    /// When a fetch failed last, if none has succeeded since.
+    failed: Option<(Timestamp, KeyStoreError)>,
+    /// When a failed check asked for a fetch last.
+    refreshed_at: Option<Timestamp>,
 }
 
 /// What came of asking for a newer ring.
 pub enum Refresh {
     /// The ring as it stands now.
     Fetched(Arc<KeyRing>),
-    /// The ring at hand was fetched less than [`REFRESH_INTERVAL`] ago.
+    /// A failed check asked for a fetch less than [`REFRESH_INTERVAL`] ago.
     NotDue,
     /// The key store cannot be reached, now or at the last try less than [`REFRESH_INTERVAL`] ago.
     Failed(KeyStoreError),
@@ -57,9 +60,7 @@ impl<S: KeyStore, C: Clock> KeyCache<S, C> {
         let now = self.clock.now();
         let at_hand = state.ring.as_ref().map(|(ring, at)| (Arc::clone(ring), now.since(*at)));
         if let Some((ring, age)) = &at_hand {
-            let retry_due =
-                state.last_fetch.as_ref().is_none_or(|(at, _)| now.since(*at) >= REFRESH_INTERVAL);
-            if *age < TIME_TO_LIVE || (!retry_due && *age < STALE_LIMIT) {
+            if *age < TIME_TO_LIVE || (state.failed_lately(now).is_some() && *age < STALE_LIMIT) {
                 return Ok(Arc::clone(ring));
             }
         }
@@ -74,24 +75,35 @@ impl<S: KeyStore, C: Clock> KeyCache<S, C> {
     pub async fn refresh(&self) -> Refresh {
         let mut state = self.state.lock().await;
         let now = self.clock.now();
-        match &state.last_fetch {
-            Some((at, result)) if now.since(*at) < REFRESH_INTERVAL => match result {
-                Ok(()) => Refresh::NotDue,
-                Err(error) => Refresh::Failed(error.clone()),
-            },
-            _ => match self.fetch(&mut state, now).await {
-                Ok(ring) => Refresh::Fetched(ring),
-                Err(error) => Refresh::Failed(error),
-            },
+        if let Some(error) = state.failed_lately(now) {
+            return Refresh::Failed(error.clone());
+        }
+        if state.refreshed_at.is_some_and(|at| now.since(at) < REFRESH_INTERVAL) {
+            return Refresh::NotDue;
+        }
+        state.refreshed_at = Some(now);
+        match self.fetch(&mut state, now).await {
+            Ok(ring) => Refresh::Fetched(ring),
+            Err(error) => Refresh::Failed(error),
         }
     }
 
     async fn fetch(&self, state: &mut State, now: Timestamp) -> Result<Arc<KeyRing>, KeyStoreError> {
         let fetched = self.store.fetch().await.map(Arc::new);
-        state.last_fetch = Some((now, fetched.as_ref().map(drop).map_err(Clone::clone)));
-        if let Ok(ring) = &fetched {
-            state.ring = Some((Arc::clone(ring), now));
+        match &fetched {
+            Ok(ring) => {
+                state.ring = Some((Arc::clone(ring), now));
+                state.failed = None;
+            }
+            Err(error) => state.failed = Some((now, error.clone())),
         }
         fetched
+    }
+}
+
+impl State {
+    /// The fault of a fetch that failed less than [`REFRESH_INTERVAL`] ago.
+    fn failed_lately(&self, now: Timestamp) -> Option<&KeyStoreError> {
+        self.failed.as_ref().filter(|(at, _)| now.since(*at) < REFRESH_INTERVAL).map(|(_, error)| error)
     }
 }

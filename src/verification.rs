@@ -68,8 +68,9 @@ identifier!(
     SessionId, |text| of(text, 256, is_token), opaque
 );
 identifier!(
-    /// A user pool id: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters (Cognito API reference, `UserPoolIdType`).
-    PoolId, is_pool_id, opaque
+    /// What a callback or the configuration names as a user pool: 1 to 128 of `A-Z a-z 0-9 . _ : -`. Whether it is one
+    /// of ours is for the allow-list to say, so its form is looked at there.
+    PoolId, |text| of(text, 128, is_token), opaque
 );
 identifier!(
     /// Who was proofed, as the provider knows them: `custom:blockid_sub`. 1 to 256 visible ASCII characters.
@@ -86,8 +87,8 @@ identifier!(
     Evidence, is_evidence, opaque
 );
 identifier!(
-    /// The trust framework and its revision: `nist_800_63A-3`. 1 to 64 of `A-Z a-z 0-9 . _ : -`.
-    Framework, |text| of(text, 64, is_token), opaque
+    /// The trust framework and its revision: `nist_800_63A-3`. 1 to 64 visible ASCII characters and blanks.
+    Framework, |text| of(text, 64, |c| c.is_ascii_graphic() || c == ' ') && text.trim() == text, opaque
 );
 identifier!(
     /// The proof that a session was opened for this very user, as it went out in the session's metadata; see
@@ -101,6 +102,23 @@ fn of(text: &str, most: usize, allowed: fn(char) -> bool) -> bool {
 
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-')
+}
+
+impl PoolId {
+    /// Takes the id of a real pool: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters (Cognito API reference, `UserPoolIdType`).
+    ///
+    /// # Errors
+    /// [`Malformed`] for anything else.
+    pub fn of_real_pool(text: &str) -> Result<Self, Malformed> {
+        if is_pool_id(text) { Self::new(text) } else { Err(Malformed) }
+    }
+}
+
+impl BindingToken {
+    /// A token that was sent in a form that no token has: it is there, and it proves nothing.
+    pub fn malformed() -> Self {
+        Self("malformed".to_owned())
+    }
 }
 
 fn is_pool_id(text: &str) -> bool {
@@ -236,11 +254,11 @@ mod tests {
 
     #[test]
     fn pool_ids_follow_the_api_reference() {
-        assert!(PoolId::new("us-east-1_AbC123").is_ok());
+        assert!(PoolId::of_real_pool("us-east-1_AbC123").is_ok());
         for id in
             ["", "us-east-1", "us-east-1_", "_AbC", "us-east-1_A/../b", &format!("a_{}", "b".repeat(54))]
         {
-            assert!(PoolId::new(id).is_err(), "{id}");
+            assert!(PoolId::of_real_pool(id).is_err(), "{id}");
         }
     }
 

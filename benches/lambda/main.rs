@@ -174,10 +174,11 @@ async fn consumer() {
     }
     let batch = median(took.into_iter());
     println!(
-        "  not paced: exec to first answer {:.1} ms; {:.1} ms a batch = {:.2} sequential calls; {} us CPU and {:.1} calls a message; {} connections; peak {:.1} MB",
+        "  not paced: exec to first answer {:.1} ms; {:.1} ms a batch = {:.2} sequential calls of {:.1} ms; {} us CPU and {:.1} calls a message; {} connections; peak {:.1} MB",
         cold.answer.as_secs_f64() * 1e3,
         batch.as_secs_f64() * 1e3,
-        batch.as_secs_f64() / COGNITO.as_secs_f64(),
+        batch.as_secs_f64() / aws.mean_latency().as_secs_f64(),
+        aws.mean_latency().as_secs_f64() * 1e3,
         ((function.cpu() - cpu) / 200).as_micros(),
         (aws.calls() - calls) as f64 / 200.0,
         cold.connections + aws.connections(),

@@ -309,16 +309,24 @@ impl Standing<'_> {
         set(names::IDV_RECEIPT, &receipt.to_string())
     }
 
-    /// A user is confirmed when an approval was just written; or when one stands and the confirming was lost in a
-    /// crash, whatever event comes by next.
+    /// A user is confirmed when an approval was just written; or when this is the approval that stands, and the
+    /// confirming was lost: in a crash (then it comes again as a duplicate), or because it was refused and the message
+    /// went to the dead letters (then it comes again later, and something newer may have been noted meanwhile).
     fn settle(&self, outcome: Settled, changes: Vec<AttributeChange>) -> Decision {
         let approved = match outcome {
             Settled::Applied => true,
-            Settled::Duplicate | Settled::Superseded | Settled::Noted => self.assurance.approval_stands(),
-            Settled::Recorded | Settled::Insufficient | Settled::Revoked => false,
+            Settled::Duplicate => self.assurance.approval_stands(),
+            Settled::Superseded => self.assurance.approval_stands() && self.is_standing_approval(),
+            Settled::Recorded | Settled::Insufficient | Settled::Revoked | Settled::Noted => false,
         };
         let confirm = approved && self.user.status == UserStatus::Unconfirmed;
         Decision::Settle(Settlement { outcome, changes, confirm })
+    }
+
+    fn is_standing_approval(&self) -> bool {
+        let is_subject = |approval: &Approval| self.assurance.subject.as_ref() == Some(&approval.subject);
+        self.is_approving_session()
+            && matches!(&self.facts.event.outcome, Outcome::Approved(approval) if is_subject(approval))
     }
 }
 

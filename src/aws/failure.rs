@@ -4,6 +4,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::ErrorKind;
 
 use crate::ports::Fault;
 
@@ -62,6 +63,10 @@ impl Failure {
             SdkError::DispatchFailure(failure) if failure.is_timeout() => ("timeout", Sort::Passing),
             SdkError::DispatchFailure(failure) if failure.is_user() => ("bad_request", Sort::Other),
             SdkError::DispatchFailure(failure) if failure.is_io() => ("no_connection", Sort::Passing),
+            // The other side closed the connection between the request and its answer.
+            SdkError::DispatchFailure(failure) if failure.as_other() == Some(ErrorKind::TransientError) => {
+                ("no_answer", Sort::Passing)
+            }
             SdkError::DispatchFailure(_) => ("not_sent", Sort::Other),
             SdkError::ResponseError(_) => ("unreadable_answer", Sort::Passing),
             SdkError::ServiceError(answer) => {

@@ -7,12 +7,13 @@ use idv_callback::audit::{AuditCode, AuditRecord};
 use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue, StoredKeyRing};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{CallbackConfig, Environment};
-use idv_callback::intake::Intake;
+use idv_callback::intake::{INVOCATION_TIMEOUT, Intake};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{HttpEvent, check_key_ring, deadline_of, handle_http};
 use idv_callback::ports::{AuditSink as _, Clock as _};
 use idv_callback::telemetry::{self, StdoutAudit};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
 
 fn main() -> ExitCode {
     telemetry::run_function(run())
@@ -37,11 +38,11 @@ async fn run() -> Result<(), Error> {
 
     let intake =
         Arc::new(Intake { queue, keys, audit: StdoutAudit, clock: SystemClock, profile: config.profile });
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpEvent>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let intake = Arc::clone(&intake);
         async move {
-            let deadline = deadline_of(&event.context);
-            Ok::<_, Error>(handle_http(&intake, event.payload, deadline).await)
+            let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
+            Ok::<_, Error>(handle_http(&intake, HttpEvent::read(event.payload), deadline).await)
         }
     }))
     .await

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use idv_callback::audit::{AuditCode, AuditRecord};
 use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing};
 use idv_callback::clock::SystemClock;
@@ -11,9 +10,10 @@ use idv_callback::config::{ConsumerConfig, Environment};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{check_key_ring, deadline_of, handle_sqs};
 use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError};
-use idv_callback::settlement::{Consumer, Pace};
+use idv_callback::settlement::{Consumer, INVOCATION_TIMEOUT, Pace};
 use idv_callback::telemetry::{self, StdoutAudit};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
 
 fn main() -> ExitCode {
     telemetry::run_function(run())
@@ -49,10 +49,10 @@ async fn run() -> Result<(), Error> {
         policy: config.policy,
         pace: Pace::per_second(config.cognito_rps),
     });
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let consumer = Arc::clone(&consumer);
         async move {
-            let deadline = deadline_of(&event.context);
+            let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
             Ok::<_, Error>(handle_sqs(&consumer, event.payload, deadline).await?)
         }
     }))

@@ -1,5 +1,7 @@
 //! The HTTP client that posts callbacks.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, Uri};
@@ -10,6 +12,9 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::output::Failure;
+
+/// How long an answer may take: what senders wait at most.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How much of an answer is read.
 const MAXIMUM_ANSWER_BYTES: usize = 64 * 1024;
@@ -60,9 +65,11 @@ impl Poster {
         let request =
             request.map_err(|error| Failure::usage(format!("the request cannot be built: {error}")))?;
         let answer = match self {
-            Self::Plain(client) => client.request(request).await,
-            Self::Tls(client) => client.request(request).await,
+            Self::Plain(client) => client.request(request),
+            Self::Tls(client) => client.request(request),
         };
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        let answer = answer.map_err(|_| Failure::unreachable(format!("{url}: no answer in 15 s")))?;
         let answer = answer.map_err(|error| Failure::unreachable(format!("{url}: {}", chain(&error))))?;
         let status = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), MAXIMUM_ANSWER_BYTES).collect().await;

@@ -1,15 +1,14 @@
 //! `idvctl send`: builds, signs and posts callbacks.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use hyper::Uri;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::args::SendOptions;
 use super::client::Poster;
@@ -18,8 +17,10 @@ use super::message::{Callback, fresh_id};
 use super::output::{Failure, Output, outcome};
 use crate::clock::SystemClock;
 use crate::config::Environment;
-use crate::delivery::sign;
+use crate::delivery::{SignatureProfile, sign};
+use crate::key_ring::KeyRing;
 use crate::ports::Clock as _;
+use crate::timestamp::Timestamp;
 
 /// A signed request, ready to post.
 struct Signed {
@@ -41,10 +42,9 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let url: Uri = options.url.parse().map_err(|error| Failure::usage(format!("--url: {error}")))?;
     let poster = Poster::new(&url)?;
-    let requests: Result<Vec<_>, _> = (1..=options.count).map(|n| signed(options, environment, n)).collect();
-    let requests = requests?;
+    let template = Template::new(options, environment)?;
     let progress = progress_bar(u64::from(options.count), output);
-    let answers = post_all(&poster, &url, requests, options.concurrency, &progress).await;
+    let answers = post_all(&poster, &url, template, options, &progress).await;
     progress.finish_and_clear();
     report(&answers, output)?;
     let unreachable = answers.iter().filter(|answer| answer.status.is_err()).count();
@@ -55,39 +55,62 @@ pub(super) async fn run(
     Ok(outcome(answers.iter().all(|answer| answer.status == Ok(202))))
 }
 
-fn signed(options: &SendOptions, environment: &Environment, n: u32) -> Result<Signed, Failure> {
-    let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
-    let profile = keys::profile(&options.signing, environment)?;
-    let key = keys::signing_key(&ring, &options.signing)?;
-    let event_id = fresh_id("evt_")?;
-    let body = match &options.body {
-        Some(path) => {
-            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
-        }
-        None => body(options, &event_id, n)?.into_bytes(),
-    };
-    let headers = sign(&profile, &key.secret, &event_id, SystemClock.now(), &body);
-    Ok(Signed { headers, body })
+/// What all the callbacks have in common.
+struct Template {
+    ring: KeyRing,
+    profile: SignatureProfile,
+    key: usize,
+    file: Option<Vec<u8>>,
+    occurred_at: Option<Timestamp>,
 }
 
-fn body(options: &SendOptions, event_id: &str, n: u32) -> Result<String, Failure> {
-    let number = |text: &str| text.replace("{n}", &n.to_string());
-    let username = number(&options.user);
-    let session =
-        options.session.as_deref().map_or_else(|| fresh_id("vs_"), |session| Ok(number(session)))?;
-    let subject = options.subject.as_deref().map_or_else(|| subject_of(&username), number);
-    let callback = Callback {
-        event_id,
-        status: options.status,
-        occurred_at: keys::moment(options.occurred_at.as_ref(), "--occurred-at")?,
-        session: &session,
-        subject: &subject,
-        ial: options.ial,
-        pool: &options.pool,
-        username: &username,
-        binding: options.binding.as_deref(),
-    };
-    Ok(callback.body())
+impl Template {
+    fn new(options: &SendOptions, environment: &Environment) -> Result<Self, Failure> {
+        let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
+        let profile = keys::profile(&options.signing, environment)?;
+        let id = keys::signing_key(&ring, &options.signing)?.id.clone();
+        let key = ring.webhook.iter().position(|key| key.id == id).unwrap_or_default();
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        };
+        let file = options.body.as_ref().map(read).transpose()?;
+        let occurred_at = options.occurred_at.as_ref();
+        let occurred_at = occurred_at.map(|at| keys::moment(Some(at), "--occurred-at")).transpose()?;
+        Ok(Self { ring, profile, key, file, occurred_at })
+    }
+
+    /// The `n`th callback, signed now.
+    fn signed(&self, options: &SendOptions, n: u32) -> Result<Signed, Failure> {
+        let event_id = fresh_id("evt_")?;
+        let body = match &self.file {
+            Some(body) => body.clone(),
+            None => self.body(options, &event_id, n)?.into_bytes(),
+        };
+        let key =
+            self.ring.webhook.get(self.key).ok_or_else(|| Failure::usage("the ring has no webhook key"))?;
+        let headers = sign(&self.profile, &key.secret, &event_id, SystemClock.now(), &body);
+        Ok(Signed { headers, body })
+    }
+
+    fn body(&self, options: &SendOptions, event_id: &str, n: u32) -> Result<String, Failure> {
+        let number = |text: &str| text.replace("{n}", &n.to_string());
+        let username = number(&options.user);
+        let session =
+            options.session.as_deref().map_or_else(|| fresh_id("vs_"), |session| Ok(number(session)))?;
+        let subject = options.subject.as_deref().map_or_else(|| subject_of(&username), number);
+        let callback = Callback {
+            event_id,
+            status: options.status,
+            occurred_at: self.occurred_at.unwrap_or_else(|| SystemClock.now()),
+            session: &session,
+            subject: &subject,
+            ial: options.ial,
+            pool: &options.pool,
+            username: &username,
+            binding: options.binding.as_deref(),
+        };
+        Ok(callback.body())
+    }
 }
 
 /// The same user is always the same person, unless told otherwise.
@@ -106,33 +129,30 @@ fn progress_bar(count: u64, output: Output) -> ProgressBar {
     style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }
 
+/// Posts them all, so many at a time; each is signed when its turn comes.
 async fn post_all(
     poster: &Poster,
     url: &Uri,
-    requests: Vec<Signed>,
-    concurrency: u32,
+    template: Template,
+    options: &SendOptions,
     progress: &ProgressBar,
 ) -> Vec<Answered> {
-    let permits = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(1)));
-    let mut under_way = JoinSet::new();
-    for request in requests {
-        let (poster, url, permits, progress) =
-            (poster.clone(), url.clone(), Arc::clone(&permits), progress.clone());
-        under_way.spawn(async move {
-            let _permit = permits.acquire().await;
-            let start = SystemClock.now();
-            let answered = poster.post(&url, &request.headers, request.body).await;
-            progress.inc(1);
-            let took = SystemClock.now().since(start);
-            match answered {
-                Ok(answer) => Answered { status: Ok(answer.status), body: answer.body, took },
-                Err(failure) => {
-                    Answered { status: Err(failure.message().to_owned()), body: Value::Null, took }
-                }
-            }
-        });
-    }
-    under_way.join_all().await
+    let template = &template;
+    let one = |n| async move {
+        let start = SystemClock.now();
+        let answered = match template.signed(options, n) {
+            Ok(request) => poster.post(url, &request.headers, request.body).await,
+            Err(failure) => Err(failure),
+        };
+        progress.inc(1);
+        let took = SystemClock.now().since(start);
+        match answered {
+            Ok(answer) => Answered { status: Ok(answer.status), body: answer.body, took },
+            Err(failure) => Answered { status: Err(failure.message().to_owned()), body: Value::Null, took },
+        }
+    };
+    let at_a_time = usize::try_from(options.concurrency).unwrap_or(1);
+    stream::iter(1..=options.count).map(one).buffer_unordered(at_a_time).collect().await
 }
 
 fn report(answers: &[Answered], output: Output) -> Result<(), Failure> {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::SqsEvent;
 use serde_json::Value;
 
 use crate::intake::{INVOCATION_TIMEOUT as CALLBACK_TIMEOUT, Intake};
@@ -26,10 +25,7 @@ where
 {
     async fn answer(&self, request: HttpMessage) -> Reply {
         let deadline = Deadline(request.received_at.plus(CALLBACK_TIMEOUT));
-        let Ok(event) = serde_json::from_value::<HttpEvent>(rest_event(&request)) else {
-            return from_lambda_response(&Value::Null);
-        };
-        let response = handle_http(&self.0, event, deadline).await;
+        let response = handle_http(&self.0, HttpEvent::read(rest_event(&request)), deadline).await;
         from_lambda_response(&serde_json::to_value(response).unwrap_or_default())
     }
 }
@@ -52,7 +48,6 @@ pub(super) async fn consume<D, Q, S, A, C, M>(
         let consumer = Arc::clone(&consumer);
         async move {
             let deadline = Deadline(consumer.clock.now().plus(CONSUMER_TIMEOUT));
-            let event: SqsEvent = serde_json::from_value(event).map_err(|error| error.to_string())?;
             let response = handle_sqs(&consumer, event, deadline).await.map_err(|error| error.to_string())?;
             Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
         }

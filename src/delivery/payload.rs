@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::strict_json::{self, JsonError};
-use crate::timestamp::Timestamp;
+use crate::timestamp::{NotRfc3339, Timestamp};
 use crate::verification::{
     Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId,
     Subject, UserReference, Username, VerificationEvent,
@@ -156,9 +156,26 @@ pub(super) fn parse(
             pool: metadata.required(&POOL, PoolId::new)?,
             username: metadata.required(&USERNAME, Username::new)?,
         },
-        binding: metadata.text(&BINDING, BindingToken::new)?,
+        binding: binding(&metadata)?,
         outcome: outcome(&object)?,
     })
+}
+
+/// An empty binding is none. One that is malformed is there: whether that matters is for the decision to say.
+fn binding(metadata: &Object<'_>) -> Result<Option<BindingToken>, PayloadError> {
+    Ok(match metadata.get(&BINDING)? {
+        None => None,
+        Some(Value::String(text)) if text.is_empty() => None,
+        Some(Value::String(text)) => {
+            Some(BindingToken::new(text).unwrap_or_else(|_| BindingToken::malformed()))
+        }
+        Some(_) => Some(BindingToken::malformed()),
+    })
+}
+
+/// A date and time, or a date: then its first moment counts, so that nothing is taken to hold for longer than it does.
+fn end_of_validity(text: &str) -> Result<Timestamp, NotRfc3339> {
+    Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z")))
 }
 
 fn occurred_at(object: &Object<'_>, received_at: Timestamp) -> Result<Timestamp, PayloadError> {
@@ -195,7 +212,7 @@ fn approval(object: &Object<'_>) -> Result<Approval, PayloadError> {
         match_result: object.flag(&MATCH)?,
         evidence: object.text(&DOCUMENT_TYPE, |text| Ok::<_, ()>(evidence(text)))?,
         framework: object.text(&FRAMEWORK, Framework::new)?,
-        expires_at: object.text(&EXPIRES_AT, Timestamp::parse)?,
+        expires_at: object.text(&EXPIRES_AT, end_of_validity)?,
     })
 }
 

@@ -19,6 +19,8 @@ use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore};
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpEvent {
+    version: Option<String>,
+    route_key: Option<String>,
     http_method: Option<String>,
     resource: Option<String>,
     path: Option<String>,
@@ -69,6 +71,12 @@ pub async fn handle_http<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock>(
 }
 
 impl HttpEvent {
+    /// Reads what a function was invoked with. What is not an HTTP event at all is one without method and path, which
+    /// is answered like any other request that is no callback: an error here would quote it.
+    pub fn read(payload: serde_json::Value) -> Self {
+        serde_json::from_value(payload).unwrap_or_default()
+    }
+
     /// A load balancer that sends multi-value headers takes no other kind back.
     fn wants_multi_value_headers(&self) -> bool {
         self.multi_value_headers.is_some() && self.request_context.as_ref().is_some_and(|c| c.elb.is_some())
@@ -78,12 +86,15 @@ impl HttpEvent {
     pub fn into_request(self) -> Request {
         let context = self.request_context.unwrap_or_default();
         let method = self.http_method.or(context.http.and_then(|http| http.method)).unwrap_or_default();
-        let path = match (self.resource, self.path, self.raw_path) {
-            // The resource is the route itself, without a base path mapping, unless it is a pattern.
-            (Some(resource), _, _) if resource.starts_with('/') && !resource.contains('{') => resource,
-            (_, Some(path), _) => path,
-            (_, None, raw_path) => without_stage(raw_path.unwrap_or_default(), context.stage.as_deref()),
+        let stage = context.stage.as_deref();
+        let sent = match (self.path, self.raw_path) {
+            // The first format of an HTTP API has the stage in the path, a REST API has not.
+            (Some(path), _) if self.version.as_deref() == Some("1.0") => without_stage(path, stage),
+            (Some(path), _) => path,
+            (None, raw_path) => without_stage(raw_path.unwrap_or_default(), stage),
         };
+        let route = self.resource.or(self.route_key).unwrap_or_default();
+        let path = without_base_path(sent, &route);
         let body = self.body.unwrap_or_default();
         let body = if self.is_base64_encoded.unwrap_or_default() {
             STANDARD.decode(body).ok()
@@ -105,12 +116,20 @@ fn without_stage(path: String, stage: Option<&str>) -> String {
     }
 }
 
+/// A custom domain can put a base path before the route; the route itself is told as `/idv-callback` or
+/// `POST /idv-callback`. A route that is a pattern tells nothing.
+fn without_base_path(path: String, route: &str) -> String {
+    let route = route.rsplit(' ').next().unwrap_or_default();
+    let is_path = route.starts_with('/') && !route.contains('{') && route.len() > 1;
+    if is_path && path.ends_with(route) { route.to_owned() } else { path }
+}
+
 /// Where both forms are there, the multi-value one holds every field and the other only the last of each name.
 fn header_fields(
     single: Option<BTreeMap<String, Option<String>>>,
     multi: Option<BTreeMap<String, Option<Vec<String>>>>,
 ) -> HeaderFields {
-    match multi {
+    match multi.filter(|multi| !multi.is_empty()) {
         Some(multi) => multi
             .into_iter()
             .flat_map(|(name, values)| {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 
+use serde_json::Value;
+
 use crate::ports::{
     AuditSink, Clock, DeadLetters, Deadline, KeyStore, ReceivedMessage, Redelivery, UserDirectory,
 };
@@ -12,19 +14,17 @@ use crate::settlement::Consumer;
 /// A batch that cannot be answered record by record. Failing the whole of it loses nothing: all of it comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BatchError {
+    /// It is not an SQS event.
+    NotABatch,
     /// A record has no message id. An empty identifier in a partial batch response fails the whole batch anyway.
     NoMessageId,
-    /// A record has no group: the queue is not a FIFO queue, and a user's events would be handled at the same time.
-    NotFifo,
 }
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotABatch => "the event is not one of an SQS queue",
             Self::NoMessageId => "a record of the batch has no message id",
-            Self::NotFifo => {
-                "a record of the batch has no MessageGroupId: the event source must be a FIFO queue"
-            }
         })
     }
 }
@@ -34,10 +34,10 @@ impl std::error::Error for BatchError {}
 /// Settles one batch.
 ///
 /// # Errors
-/// [`BatchError`] when the batch is not one of a FIFO queue.
+/// [`BatchError`] when it cannot be answered record by record.
 pub async fn handle_sqs<D, Q, S, A, C>(
     consumer: &Consumer<D, Q, S, A, C>,
-    event: SqsEvent,
+    payload: Value,
     deadline: Deadline,
 ) -> Result<SqsBatchResponse, BatchError>
 where
@@ -47,7 +47,7 @@ where
     A: AuditSink,
     C: Clock,
 {
-    let messages = received_messages(event)?;
+    let messages = received_messages(payload)?;
     let mut response = SqsBatchResponse::default();
     for id in consumer.settle_batch(&messages, deadline).await {
         let mut failure = BatchItemFailure::default();
@@ -60,14 +60,19 @@ where
 /// The records of a batch in our own words, each as it is: what its body holds is looked at one by one.
 ///
 /// # Errors
-/// [`BatchError`] when the batch is not one of a FIFO queue.
-pub fn received_messages(event: SqsEvent) -> Result<Vec<ReceivedMessage>, BatchError> {
+/// [`BatchError`] when it cannot be answered record by record.
+pub fn received_messages(payload: Value) -> Result<Vec<ReceivedMessage>, BatchError> {
+    // The error would quote what it stumbled over.
+    let event: SqsEvent = serde_json::from_value(payload).map_err(|_| BatchError::NotABatch)?;
     event.records.into_iter().map(received_message).collect()
 }
 
 fn received_message(record: SqsMessage) -> Result<ReceivedMessage, BatchError> {
     let id = record.message_id.filter(|id| !id.is_empty()).ok_or(BatchError::NoMessageId)?;
-    let group_id = record.attributes.get("MessageGroupId").ok_or(BatchError::NotFifo)?.clone();
+    let group_id = record.attributes.get("MessageGroupId").cloned().unwrap_or_else(|| {
+        tracing::warn!("a record has no MessageGroupId: the event source must be a FIFO queue");
+        id.clone()
+    });
     let attempt = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     let attributes = record.message_attributes.into_iter();
     Ok(ReceivedMessage {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -19,6 +20,9 @@ use crate::ports::Clock;
 
 /// The largest request that API Gateway takes: 10 MB (developer guide, "Quotas").
 const MAXIMUM_BYTES: usize = 10 * 1024 * 1024;
+
+/// How long a client may take to send a body, and the server to let requests end when it stops.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What answers requests.
 pub trait Site: Send + Sync + 'static {
@@ -64,7 +68,10 @@ pub async fn serve<S: Site, C: Clock + Clone + 'static>(
             Err(error) => tracing::warn!(kind = %error.kind(), "a connection could not be accepted"),
         }
     }
-    connections.shutdown().await;
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = clock.sleep(PATIENCE) => tracing::warn!("connections that did not end in time are cut"),
+    }
 }
 
 fn spawn<S: Site, C: Clock + Clone + 'static>(
@@ -93,7 +100,13 @@ async fn answer<S: Site, C: Clock>(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAXIMUM_BYTES).collect().await else {
+    let body = tokio::select! {
+        body = Limited::new(body, MAXIMUM_BYTES).collect() => body,
+        () = clock.sleep(PATIENCE) => {
+            return respond(Reply::json(408, &json!({ "message": "Request Timeout" })));
+        }
+    };
+    let Ok(body) = body else {
         return respond(Reply::json(413, &json!({ "message": "Request Too Long" })));
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();

@@ -1,7 +1,7 @@
 //! The embedded stack: a FIFO queue, a user pool, an HTTP front door and an event source, in memory.
 //!
 //! Tests, the demo and local development run on it, so it follows what AWS documents, each rule with its page, and
-//! not what some emulator does. `tests/contract` holds it against the real SDK and an independent emulator.
+//! not what some emulator does. `tests/it/contract.rs` holds it against the real SDK and an independent emulator.
 
 mod api_gateway;
 mod event_source;

@@ -145,6 +145,15 @@ impl<C: Clock> UserPool<C> {
         Self { id, quotas, clock, state: Arc::default() }
     }
 
+    /// The same pool, without quotas: for looking on without taking from what the consumer may ask.
+    #[must_use]
+    pub fn uncounted(&self) -> Self
+    where
+        C: Clone,
+    {
+        Self { quotas: None, ..self.clone() }
+    }
+
     /// The pool's id.
     pub fn id(&self) -> &PoolId {
         &self.id

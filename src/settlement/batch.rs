@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Consumer, Opened, RECORD_BUDGET, Unsettled, backoff};
+use super::{Consumer, Opened, RECORD_BUDGET, SHORTEST_BACKOFF, Unsettled, backoff};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::ports::{
     AuditSink, Clock, DeadLetters, Deadline, KeyStore, ReceivedMessage, Redelivery, UserDirectory,
 };
+
+/// The least time that is asked for a record where the whole invocation is short.
+const LEAST_BUDGET: Duration = Duration::from_secs(1);
+
+/// How long before its deadline an invocation answers.
+const ANSWER_MARGIN: Duration = Duration::from_millis(400);
 
 impl<D, Q, S, A, C> Consumer<D, Q, S, A, C>
 where
@@ -20,39 +26,60 @@ where
 {
     /// Settles a batch. Returns the ids of the messages that must come back, in the order received.
     pub async fn settle_batch(&self, messages: &[ReceivedMessage], deadline: Deadline) -> Vec<String> {
+        let budget = (deadline.remaining(self.clock.now()) / 2).clamp(LEAST_BUDGET, RECORD_BUDGET);
         let groups = by_group(messages);
-        let failed = join_all(groups.iter().map(|group| self.settle_group(group, deadline))).await;
-        let failed: Vec<&str> = failed.into_iter().flatten().collect();
+        let settling = groups.iter().map(|group| self.settle_group(group, budget, deadline));
+        let failed: Vec<&str> = join_all(settling).await.into_iter().flatten().collect();
         let ids = messages.iter().map(|message| message.id.as_str());
         ids.filter(|id| failed.contains(id)).map(str::to_owned).collect()
     }
 
     /// One user's messages: when one fails, those behind it must not overtake it.
-    async fn settle_group<'m>(&self, group: &[&'m ReceivedMessage], deadline: Deadline) -> Vec<&'m str> {
+    async fn settle_group<'m>(
+        &self,
+        group: &[&'m ReceivedMessage],
+        budget: Duration,
+        deadline: Deadline,
+    ) -> Vec<&'m str> {
         for (index, message) in group.iter().enumerate() {
             let now = self.clock.now();
-            let needed = RECORD_BUDGET.saturating_add(self.pace.backlog(now));
-            let outcome =
-                if deadline.remaining(now) < needed { None } else { Some(self.settle(message).await) };
+            let needed = budget.saturating_add(self.pace.backlog(now));
             let behind = group.get(index..).unwrap_or_default();
-            match outcome {
-                Some(Ok(())) => {}
-                Some(Err((opened, unsettled))) => {
-                    self.give_back(behind, opened.as_ref(), &unsettled).await;
-                    return behind.iter().map(|message| message.id.as_str()).collect();
-                }
-                None => {
-                    self.leave(behind, "out_of_time").await;
-                    return behind.iter().map(|message| message.id.as_str()).collect();
-                }
+            if deadline.remaining(now) < needed {
+                self.leave(behind, deadline).await;
+            } else if let Err((opened, unsettled)) = self.settle_in_time(message, deadline).await {
+                self.give_back(behind, opened.as_ref(), &unsettled, deadline).await;
+            } else {
+                continue;
             }
+            return behind.iter().map(|message| message.id.as_str()).collect();
         }
         Vec::new()
     }
 
+    /// A record that takes longer than the invocation is broken off; that is no worse than a crash, and heals like one.
+    async fn settle_in_time(
+        &self,
+        message: &ReceivedMessage,
+        deadline: Deadline,
+    ) -> Result<(), (Option<Opened>, Unsettled)> {
+        let left = deadline.remaining(self.clock.now()).saturating_sub(ANSWER_MARGIN);
+        tokio::select! {
+            biased;
+            settled = self.settle(message) => settled,
+            () = self.clock.sleep(left) => Err((None, Unsettled::Retry("out_of_time".to_owned()))),
+        }
+    }
+
     /// The first one failed; all come back after the same time. They have to: a message of theirs that stayed invisible
     /// for longer would keep the whole group from being received.
-    async fn give_back(&self, messages: &[&ReceivedMessage], opened: Option<&Opened>, why: &Unsettled) {
+    async fn give_back(
+        &self,
+        messages: &[&ReceivedMessage],
+        opened: Option<&Opened>,
+        why: &Unsettled,
+        deadline: Deadline,
+    ) {
         let Some((failed, behind)) = messages.split_first() else { return };
         let delay = backoff(&failed.group_id, failed.attempt);
         let (code, detail) = match why {
@@ -64,30 +91,34 @@ where
         let mut record = self.record_of(failed, code, opened).because(detail);
         record.retry_in_seconds = Some(delay.as_secs());
         self.note(&record);
-        self.postpone(failed, delay).await;
         for message in behind {
             self.note(&self.record_of(message, AuditCode::Left, None).because("behind_a_failed_message"));
-            self.postpone(message, delay).await;
         }
+        self.postpone(messages, delay, deadline).await;
     }
 
-    /// Not begun: they come back as soon as somebody has time for them.
-    async fn leave(&self, messages: &[&ReceivedMessage], reason: &str) {
+    /// Not begun: they come back soon.
+    async fn leave(&self, messages: &[&ReceivedMessage], deadline: Deadline) {
         for message in messages {
-            self.note(&self.record_of(message, AuditCode::Left, None).because(reason));
-            self.postpone(message, Duration::ZERO).await;
+            self.note(&self.record_of(message, AuditCode::Left, None).because("out_of_time"));
         }
+        self.postpone(messages, SHORTEST_BACKOFF, deadline).await;
     }
 
-    /// If this fails the message comes back all the same, after the queue's own visibility timeout.
-    async fn postpone(&self, message: &ReceivedMessage, delay: Duration) {
-        if let Err(error) = self.queue.delay(&message.handle, delay).await {
-            let fault = error.fault();
-            tracing::warn!(
-                call = fault.call,
-                code = fault.code,
-                "a message comes back at the queue's own time"
-            );
+    /// If this fails, or time runs out over it, the messages come back all the same, after the queue's own visibility
+    /// timeout.
+    async fn postpone(&self, messages: &[&ReceivedMessage], delay: Duration, deadline: Deadline) {
+        let postponing = join_all(messages.iter().map(|message| async move {
+            if let Err(error) = self.queue.delay(&message.handle, delay).await {
+                let fault = error.fault();
+                tracing::warn!(%fault, "a message comes back at the queue's own time");
+            }
+        }));
+        let left = deadline.remaining(self.clock.now()).saturating_sub(ANSWER_MARGIN / 2);
+        tokio::select! {
+            biased;
+            _ = postponing => {}
+            () = self.clock.sleep(left) => tracing::warn!("no time is left to say when messages come back"),
         }
     }
 

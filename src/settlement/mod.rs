@@ -41,7 +41,7 @@ pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 
 /// How much time must be left for a record to be begun: read, write, confirm, read again and one call to a queue, at
-/// the longest time that each may take.
+/// the longest time that each may take. In an invocation shorter than twice that, half of its time.
 pub const RECORD_BUDGET: Duration = Duration::from_secs(20);
 
 /// The attributes that a dead letter has beside its own.
@@ -145,8 +145,8 @@ where
         }
     }
 
-    /// Opens with the ring at hand, and once more with a newer one if that fails: the seal key may be new. Only a ring
-    /// fetched just now is believed when it says that a seal is not ours.
+    /// Opens with the ring at hand, and once more with a newer one where it does not know the seal's key: that may be
+    /// new. Only a ring fetched just now is believed when it says that there is no such key.
     async fn open(&self, body: &str) -> Result<Opened, Unsettled> {
         let ring = self.keys.current().await?;
         match Envelope::open(body, &ring.seal) {
@@ -213,7 +213,7 @@ where
         match check(ring) {
             Binding::Forged => match self.keys.refresh().await {
                 Refresh::Fetched(ring) => Ok(check(&ring)),
-                Refresh::NotDue => Ok(Binding::Forged),
+                Refresh::NotDue => Err(Unsettled::Retry("unknown binding".to_owned())),
                 Refresh::Failed(error) => Err(error.into()),
             },
             binding => Ok(binding),

@@ -335,7 +335,6 @@ async fn the_embedded_event_source_makes_the_events_that_lambda_makes() {
         .await
         .unwrap();
     let batch = world.queues.callbacks.receive(1).await.unwrap();
-    let event = serde_json::from_value(batch_event(&batch)).unwrap();
-    let read = idv_callback::lambda::received_messages(event).unwrap();
+    let read = idv_callback::lambda::received_messages(batch_event(&batch)).unwrap();
     assert_eq!(format!("{read:?}"), format!("{batch:?}"));
 }

@@ -637,9 +637,9 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
     };
     let (old, new) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "new-webhook-key-of-32-characters");
     assert_eq!(answer(&world, &intake, &draft_with(old, "m1")).await["statusCode"], 202);
-    assert_eq!(answer(&world, &intake, &draft_with(new, "m2")).await["statusCode"], 401);
-    assert_eq!(*world.keys.fetches.lock().unwrap(), 1, "the ring is young: a forgery fetches nothing");
+    assert_eq!(*world.keys.fetches.lock().unwrap(), 1);
 
+    // A key that was just added works at once: the first request that no key fits has the ring fetched anew.
     let both = RING.replace(
         r#""webhook": ["#,
         &format!(
@@ -647,7 +647,6 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
         ),
     );
     world.keys.store.replace(both.as_str());
-    tokio::time::advance(Duration::from_secs(61)).await;
     let response = answer(&world, &intake, &draft_with(new, "m3")).await;
     assert_eq!(response["statusCode"], 202);
     assert_eq!(body_of(&response)["key_id"], "wh-2");
@@ -700,4 +699,69 @@ async fn every_key_is_tried_against_every_signature() {
         let response = answer(&world, &world.intake(), &draft.rest()).await;
         assert_eq!(body_of(&response)["key_id"], format!("k{n}"));
     }
+}
+
+/// Base paths, stages and routes, as each front door tells them; and a literal route does not hide another path.
+#[tokio::test(start_paused = true)]
+async fn the_path_is_found_in_every_form_of_event() {
+    let world = World::new();
+    let draft = Draft::signed(&world, approval("ada", "evt_1", 0).to_string().as_bytes());
+    let edited = |event: &Value, members: &[(&str, Value)]| {
+        let mut event = event.clone();
+        for (name, value) in members {
+            event[*name] = value.clone();
+        }
+        event
+    };
+    let (rest, http) = (draft.rest(), draft.http_api());
+    let table = [
+        (
+            "base path",
+            edited(&rest, &[("resource", json!("/idv-callback")), ("path", json!("/v1/idv-callback"))]),
+            202,
+        ),
+        ("literal", edited(&rest, &[("resource", json!("/idv-callback"))]), 202),
+        (
+            "other path",
+            edited(&rest, &[("resource", json!("/idv-callback")), ("path", json!("/other"))]),
+            404,
+        ),
+        ("root", edited(&rest, &[("resource", json!("/")), ("path", json!("/"))]), 404),
+        ("route and base path", edited(&http, &[("rawPath", json!("/prod/v1/idv-callback"))]), 202),
+        (
+            "greedy route",
+            edited(
+                &http,
+                &[("routeKey", json!("ANY /{proxy+}")), ("rawPath", json!("/prod/x/idv-callback"))],
+            ),
+            404,
+        ),
+        ("default route", edited(&http, &[("routeKey", json!("$default"))]), 202),
+        (
+            "HTTP API, format 1.0",
+            edited(&rest, &[("version", json!("1.0")), ("path", json!("/prod/idv-callback"))]),
+            202,
+        ),
+        ("no multi-value headers", edited(&rest, &[("multiValueHeaders", json!({}))]), 202),
+        ("null multi-value headers", edited(&rest, &[("multiValueHeaders", Value::Null)]), 202),
+    ];
+    for (name, event, status) in table {
+        assert_eq!(answer(&world, &world.intake(), &event).await["statusCode"], status, "{name}");
+    }
+}
+
+/// A key store that hangs must not take the time for an answer.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_key_store_is_our_fault_in_time() {
+    let world = World::new();
+    *world.keys.hangs.lock().unwrap() = true;
+    let event: HttpEvent = serde_json::from_value(Draft::signed(&world, b"{}").rest()).unwrap();
+    let start = world.clock.now();
+    let response =
+        serde_json::to_value(handle_http(&world.intake(), event, world.deadline(3)).await).unwrap();
+    assert_eq!(
+        (&response["statusCode"], world.audit.last()["reason"].as_str()),
+        (&json!(503), Some("out_of_time"))
+    );
+    assert!(world.clock.now().since(start) < Duration::from_secs(3));
 }

@@ -95,11 +95,15 @@ pub(crate) struct TestKeys {
     pub(crate) store: MemoryKeyStore,
     pub(crate) outage: Arc<Mutex<Option<KeyStoreError>>>,
     pub(crate) fetches: Arc<Mutex<u32>>,
+    pub(crate) hangs: Arc<Mutex<bool>>,
 }
 
 impl KeyStore for TestKeys {
     async fn fetch(&self) -> Result<KeyRing, KeyStoreError> {
         *self.fetches.lock().unwrap() += 1;
+        if *self.hangs.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
         let outage = self.outage.lock().unwrap().clone();
         match outage {
             Some(error) => Err(error),
@@ -139,6 +143,7 @@ impl World {
                 store: MemoryKeyStore::new(RING),
                 outage: Arc::default(),
                 fetches: Arc::default(),
+                hangs: Arc::default(),
             },
             audit: Recorder::default(),
             policy: Policy {

@@ -23,6 +23,7 @@ use crate::delivery::{SignatureProfile, sign};
 use crate::intake::Intake;
 use crate::key_cache::KeyCache;
 use crate::key_ring::KeyRing;
+use crate::lambda::check_key_ring;
 use crate::local::serve;
 use crate::ports::Clock as _;
 use crate::settlement::{Consumer, Pace};
@@ -66,14 +67,15 @@ async fn run_embedded(
     let pool_id = pool_id(&options.pool)?;
     let store = StoredKeyRing::File(path);
     let (pool, queues, intake, consumer) = embedded(pool_id, &store, &Journal(output), config);
+    let (stop_serving, stop_consuming) = (stop_signal()?, stop_signal()?);
     let listener = listen(options).await?;
     let address = listener.local_addr()?;
     output.line(format!("listening on http://{address}, user pool {}", pool.id()))?;
     output.value(&json!({ "listening": format!("http://{address}"), "user_pool": pool.id().as_str() }))?;
     output.line(format!("\n{}\n", example(&config.profile, &ring, pool.id(), &address.to_string())?))?;
-    let site = site::LocalSite::new(FrontDoor(intake), pool, queues.clone(), store);
-    let server = serve(listener, Arc::new(site), SystemClock, stop_signal()?);
-    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, stop_signal()?));
+    let site = site::LocalSite::new(FrontDoor(intake), pool.uncounted(), queues.clone(), store);
+    let server = serve(listener, Arc::new(site), SystemClock, stop_serving);
+    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, stop_consuming));
     output.note("stopped; the embedded queue and pool are gone with it");
     Ok(ExitCode::SUCCESS)
 }
@@ -87,6 +89,13 @@ async fn run_on_aws(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let dead_letters = options.dead_letter_queue_url.as_deref().unwrap_or_default();
+    if let Some(url) =
+        [queue_url, dead_letters].iter().find(|url| !url.to_ascii_lowercase().ends_with(".fifo"))
+    {
+        return Err(Failure::usage(format!(
+            "{url} must be the URL of a FIFO queue, whose name ends in .fifo"
+        )));
+    }
     let pools = options.user_pool.iter().map(|id| pool_id(id)).collect::<Result<Vec<_>, _>>()?;
     let usage = |error: crate::config::ConfigError| Failure::usage(error.to_string());
     let source = match (&options.keys, environment.get("IDV_KEY_RING_SECRET_ID")) {
@@ -113,22 +122,20 @@ async fn run_on_aws(
         policy: embedded::policy(pools, config, environment.get("IDV_BINDING").is_none()),
         pace: Pace::per_second(config.cognito_rps),
     };
-    let ring = intake.keys.current().await.map_err(|error| Failure::unreachable(error.to_string()))?;
+    check_key_ring(intake.keys.current().await, consumer.policy.binding_required).map_err(Failure::usage)?;
+    let (stop_serving, stop_consuming) = (stop_signal()?, stop_signal()?);
     let listener = listen(options).await?;
     let address = listener.local_addr()?;
-    output.line(format!(
-        "listening on http://{address}, queue {queue_url}, {} webhook key(s)",
-        ring.webhook.len()
-    ))?;
+    output.line(format!("listening on http://{address}, queue {queue_url}"))?;
     output.value(&json!({ "listening": format!("http://{address}"), "queue": queue_url }))?;
-    let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, stop_signal()?);
-    tokio::join!(server, consume(Arc::new(consumer), queue.callbacks, stop_signal()?));
+    let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, stop_serving);
+    tokio::join!(server, consume(Arc::new(consumer), queue.callbacks, stop_consuming));
     output.note("stopped; what was not settled is on the queue");
     Ok(ExitCode::SUCCESS)
 }
 
 fn pool_id(text: &str) -> Result<PoolId, Failure> {
-    PoolId::new(text)
+    PoolId::of_real_pool(text)
         .map_err(|_| Failure::usage(format!("{text:?} is not a user pool id, like us-east-1_AbC123")))
 }
 
