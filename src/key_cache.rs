@@ -59,10 +59,9 @@ impl<S: KeyStore, C: Clock> KeyCache<S, C> {
         let mut state = self.state.lock().await;
         let now = self.clock.now();
         let at_hand = state.ring.as_ref().map(|(ring, at)| (Arc::clone(ring), now.since(*at)));
-        if let Some((ring, age)) = &at_hand {
-            if *age < TIME_TO_LIVE || (state.failed_lately(now).is_some() && *age < STALE_LIMIT) {
-                return Ok(Arc::clone(ring));
-            }
+        let good_for = if state.failed_lately(now).is_some() { STALE_LIMIT } else { TIME_TO_LIVE };
+        if let Some((ring, _)) = at_hand.as_ref().filter(|(_, age)| *age < good_for) {
+            return Ok(Arc::clone(ring));
         }
         match (self.fetch(&mut state, now).await, at_hand) {
             (Ok(ring), _) => Ok(ring),

@@ -95,7 +95,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let target =
         request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let call = target.rsplit('.').next().unwrap_or_default().to_owned();
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let asked: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     if call.starts_with("Admin") {
         let start = Instant::now();

@@ -176,7 +176,8 @@ async fn answer(
         return Ok(response.unwrap());
     }
     let id = path.split('/').rev().nth(1).unwrap_or_default().to_owned();
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if let Some(waiting) = runtime.answers.lock().unwrap().remove(&id) {
         // Nobody waits any more where the minute is over.
         drop(waiting.send((Instant::now(), body)));

@@ -12,6 +12,7 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::too_many_lines,
+    clippy::unchecked_time_subtraction,
     clippy::unwrap_used,
     reason = "a benchmark stops where something is not as it expects"
 )]

@@ -27,7 +27,7 @@ const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/idv.fifo";
 const FAST: CallLimits =
     CallLimits { attempt: Duration::from_millis(800), operation: Duration::from_millis(1500) };
 
-async fn connection(endpoint: &AwsEndpoint) -> AwsConnection {
+fn connection(endpoint: &AwsEndpoint) -> AwsConnection {
     AwsConnection::of_function(&endpoint.environment(), FAST).unwrap()
 }
 
@@ -81,7 +81,7 @@ fn received() -> ReceivedMessage {
 #[tokio::test]
 async fn the_directory_sends_exactly_these_requests() {
     let endpoint = AwsEndpoint::start().await;
-    let directory = CognitoDirectory::new(&connection(&endpoint).await);
+    let directory = CognitoDirectory::new(&connection(&endpoint));
     endpoint.say(200, user());
     let found = directory.find(&ada()).await.unwrap().unwrap();
     assert_eq!(found.status, UserStatus::Unconfirmed);
@@ -166,7 +166,7 @@ async fn the_directory_gives_every_documented_error_its_class() {
     for (status, code, classes) in table {
         checks.spawn(async move {
             let endpoint = AwsEndpoint::answering(move |_| Some((status, error(code)))).await;
-            let directory = CognitoDirectory::new(&connection(&endpoint).await);
+            let directory = CognitoDirectory::new(&connection(&endpoint));
             let errors = [
                 directory.find(&ada()).await.map(|found| assert!(found.is_none())).err(),
                 directory.write(&ada(), &changes()).await.err(),
@@ -186,7 +186,7 @@ async fn the_directory_gives_every_documented_error_its_class() {
 #[tokio::test]
 async fn a_user_that_cannot_be_read_is_not_guessed_at() {
     let endpoint = AwsEndpoint::start().await;
-    let directory = CognitoDirectory::new(&connection(&endpoint).await);
+    let directory = CognitoDirectory::new(&connection(&endpoint));
     for (name, value, status) in [
         ("UserStatus", json!("CONFIRMED"), Some(UserStatus::Confirmed)),
         ("UserStatus", json!("FORCE_CHANGE_PASSWORD"), Some(UserStatus::Other)),
@@ -206,7 +206,7 @@ async fn a_user_that_cannot_be_read_is_not_guessed_at() {
 #[tokio::test]
 async fn the_queues_send_exactly_these_requests() {
     let endpoint = AwsEndpoint::start().await;
-    let connection = connection(&endpoint).await;
+    let connection = connection(&endpoint);
     let queue = MessageQueue::new(&connection, QUEUE, "https://sqs.us-east-1.amazonaws.com/1/dead.fifo");
     endpoint.say(200, json!({ "MessageId": "m", "MD5OfMessageBody": "x" }));
     queue.callbacks.send(message()).await.unwrap();
@@ -300,7 +300,7 @@ async fn the_queues_give_every_documented_error_its_class() {
     for (status, code, classes) in table {
         checks.spawn(async move {
             let endpoint = AwsEndpoint::answering(move |_| Some((status, error(code)))).await;
-            let queue = SqsQueue::new(&connection(&endpoint).await, QUEUE);
+            let queue = SqsQueue::new(&connection(&endpoint), QUEUE);
             let errors = [
                 queue.send(message()).await.unwrap_err(),
                 queue.delay("handle", Duration::from_secs(1)).await.unwrap_err(),
@@ -318,7 +318,7 @@ async fn the_queues_give_every_documented_error_its_class() {
 async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
     let endpoint = AwsEndpoint::start().await;
     let source = KeyRingSource::Secret("idv/key-ring".to_owned());
-    let store = StoredKeyRing::new(&connection(&endpoint).await, &source);
+    let store = StoredKeyRing::new(&connection(&endpoint), &source);
     endpoint.say(200, json!({ "SecretString": RING, "VersionId": "v" }));
     assert_eq!(store.fetch().await.unwrap_or_else(|error| panic!("{error}")).webhook[0].id, "wh-1");
     let asked = endpoint.take_asked().remove(0);
@@ -342,7 +342,7 @@ async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
         (400, "ThrottlingException", true),
     ] {
         let endpoint = AwsEndpoint::answering(move |_| Some((status, error(code)))).await;
-        let store = StoredKeyRing::new(&connection(&endpoint).await, &source);
+        let store = StoredKeyRing::new(&connection(&endpoint), &source);
         let error = store.fetch().await.err().unwrap();
         assert_eq!(matches!(error, KeyStoreError::Passing(_)), passes, "{code}");
         assert!(error.to_string().contains(code) && !error.to_string().contains("CANARY"), "{error}");
@@ -376,7 +376,7 @@ async fn calls_end_in_time() {
 #[tokio::test]
 async fn a_call_that_fails_once_is_tried_again() {
     let endpoint = AwsEndpoint::start().await;
-    let queue = SqsQueue::new(&connection(&endpoint).await, QUEUE);
+    let queue = SqsQueue::new(&connection(&endpoint), QUEUE);
     endpoint.say(503, error("ServiceUnavailable"));
     endpoint.say(200, json!({ "MessageId": "m", "MD5OfMessageBody": "x" }));
     queue.send(message()).await.unwrap();
