@@ -12,6 +12,7 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -111,6 +112,8 @@ impl AwsConnection {
             .http_client(http_client(environment.get(CA_BUNDLE).as_deref())?)
             .sleep_impl(TokioSleep::new())
             .timeout_config(timeouts)
+            // Every attempt has a limit, and bodies are small: watching their throughput would only cost.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(retries)
             .build();
         let endpoint = |name| environment.get(name).or_else(|| environment.get("AWS_ENDPOINT_URL"));

@@ -85,7 +85,8 @@ impl HttpEvent {
     /// The request in it.
     pub fn into_request(self) -> Request {
         let context = self.request_context.unwrap_or_default();
-        let method = self.http_method.or(context.http.and_then(|http| http.method)).unwrap_or_default();
+        // Payload 2.0 has it here alone; what some tools write elsewhere in such an event is not it.
+        let method = context.http.and_then(|http| http.method).or(self.http_method).unwrap_or_default();
         let stage = context.stage.as_deref();
         let sent = match (self.path, self.raw_path) {
             // The first format of an HTTP API has the stage in the path, a REST API has not.

@@ -765,3 +765,32 @@ async fn a_hanging_key_store_is_our_fault_in_time() {
     );
     assert!(world.clock.now().since(start) < Duration::from_secs(3));
 }
+
+/// The events of these tests, and of the embedded front door, are what AWS' own types for them read and print.
+#[tokio::test(start_paused = true)]
+async fn the_events_are_those_that_aws_describes() {
+    use aws_lambda_events::event::{alb::AlbTargetGroupRequest, apigw};
+
+    fn through<T: serde::Serialize + serde::de::DeserializeOwned>(event: Value) -> Value {
+        serde_json::to_value(serde_json::from_value::<T>(event).unwrap()).unwrap()
+    }
+    let world = World::new();
+    let draft = Draft::signed(&world, approval("ada", "evt_1", 0).to_string().as_bytes());
+    let embedded = idv_callback::local::rest_event(&idv_callback::local::HttpMessage {
+        method: "POST".to_owned(),
+        path: "/idv-callback".to_owned(),
+        headers: draft.headers.clone(),
+        body: draft.body.clone(),
+        source_ip: "192.0.2.1".to_owned(),
+        received_at: world.clock.now(),
+    });
+    for event in [
+        through::<apigw::ApiGatewayProxyRequest>(draft.rest()),
+        through::<apigw::ApiGatewayProxyRequest>(embedded),
+        through::<apigw::ApiGatewayV2httpRequest>(draft.http_api()),
+        through::<apigw::ApiGatewayV2httpRequest>(draft.function_url()),
+        through::<AlbTargetGroupRequest>(draft.load_balancer()),
+    ] {
+        assert_eq!(answer(&world, &world.intake(), &event).await["statusCode"], 202, "{event}");
+    }
+}

@@ -15,6 +15,7 @@
     reason = "a test fails by panicking, and a table of cases is as long as it is"
 )]
 
+mod arbitrary;
 mod architecture;
 mod aws_adapters;
 mod aws_endpoint;
