@@ -141,7 +141,7 @@ pub trait Redelivery: Send + Sync {
 
 /// Where messages go that no rule can settle.
 pub trait DeadLetters: Send + Sync {
-    /// Stores the message as it is, with these attributes beside its own.
+    /// Stores the message's body as it is, with these attributes.
     fn put(
         &self,
         message: &ReceivedMessage,

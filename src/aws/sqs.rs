@@ -17,9 +17,6 @@ use crate::ports::{
     Redelivery,
 };
 
-/// The most attributes of one message (API reference, `SendMessage`).
-const MAXIMUM_ATTRIBUTES: usize = 10;
-
 /// How long a receive waits for a message, 20 s at most (API reference, `WaitTimeSeconds`). A process that is asked to
 /// stop waits for the receive under way.
 const LONG_POLL: Duration = Duration::from_secs(5);
@@ -137,18 +134,10 @@ impl DeadLetters for MessageQueue {
             body: message.body.clone(),
             group_id: message.group_id.clone(),
             deduplication_id: message.id.clone(),
-            attributes: beside(attributes, message),
+            attributes,
         };
         self.dead_letters.send_message(outgoing).await
     }
-}
-
-/// Ours first: a message takes ten attributes, and one that somebody else has sent may have all of them.
-fn beside(ours: BTreeMap<String, String>, message: &ReceivedMessage) -> BTreeMap<String, String> {
-    let room = MAXIMUM_ATTRIBUTES.saturating_sub(ours.len());
-    let others = message.attributes.iter().filter(|(name, _)| !ours.contains_key(*name)).take(room);
-    let others: Vec<_> = others.map(|(name, value)| (name.clone(), value.clone())).collect();
-    ours.into_iter().chain(others).collect()
 }
 
 fn text_attribute(value: String) -> Result<MessageAttributeValue, QueueError> {

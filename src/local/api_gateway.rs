@@ -7,24 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::http_server::Reply;
-use crate::timestamp::Timestamp;
-
-/// An HTTP request as it came over the wire.
-pub struct HttpMessage {
-    /// The method.
-    pub method: String,
-    /// The path, percent-encoded.
-    pub path: String,
-    /// The header fields, in order.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// Who sent it.
-    pub source_ip: String,
-    /// When it came.
-    pub received_at: Timestamp,
-}
+use super::http_server::{HttpMessage, Reply};
 
 /// The event that the function gets.
 pub fn rest_event(request: &HttpMessage) -> Value {

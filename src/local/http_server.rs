@@ -15,8 +15,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::api_gateway::HttpMessage;
 use crate::ports::Clock;
+use crate::timestamp::Timestamp;
 
 /// The largest request that API Gateway takes: 10 MB (developer guide, "Quotas").
 const MAXIMUM_BYTES: usize = 10 * 1024 * 1024;
@@ -28,6 +28,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Site: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: HttpMessage) -> impl Future<Output = Reply> + Send;
+}
+
+/// An HTTP request as it came over the wire.
+pub struct HttpMessage {
+    /// The method.
+    pub method: String,
+    /// The path, percent-encoded.
+    pub path: String,
+    /// The header fields, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Who sent it.
+    pub source_ip: String,
+    /// When it came.
+    pub received_at: Timestamp,
 }
 
 /// An answer.

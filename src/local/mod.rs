@@ -10,9 +10,9 @@ mod key_store;
 mod queue;
 mod user_pool;
 
-pub use api_gateway::{HttpMessage, from_lambda_response, rest_event};
+pub use api_gateway::{from_lambda_response, rest_event};
 pub use event_source::{EventSource, batch_event};
-pub use http_server::{Reply, Site, serve};
+pub use http_server::{HttpMessage, Reply, Site, serve};
 pub use key_store::MemoryKeyStore;
 pub use queue::{FifoQueue, LocalQueues, QueueSettings, QueuedMessage};
 pub use user_pool::{PoolError, Quotas, SignUp, User, UserPool};

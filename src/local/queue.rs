@@ -273,13 +273,11 @@ impl<C: Clock + Clone> DeadLetters for LocalQueues<C> {
         message: &ReceivedMessage,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
-        let mut all = message.attributes.clone();
-        all.extend(attributes);
         self.dead_letters.accept(OutgoingMessage {
             body: message.body.clone(),
             group_id: message.group_id.clone(),
             deduplication_id: message.id.clone(),
-            attributes: all,
+            attributes,
         })
     }
 }

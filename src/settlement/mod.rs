@@ -27,6 +27,7 @@ use crate::ports::{
     AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, QueueError,
     ReceivedMessage, Redelivery, UserDirectory,
 };
+use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, UserReference, VerificationEvent};
 
 /// How often the queue hands a message out before it gives up. With the longest backoff that is some ten hours, so
@@ -43,6 +44,9 @@ pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 /// How much time must be left for a record to be begun: read, write, confirm, read again and one call to a queue, at
 /// the longest time that each may take. In an invocation shorter than twice that, half of its time.
 pub const RECORD_BUDGET: Duration = Duration::from_secs(20);
+
+/// The most attributes of one message (SQS API reference, `SendMessage`).
+const MAXIMUM_ATTRIBUTES: usize = 10;
 
 /// The attributes that a dead letter has beside its own.
 pub mod dead_letter_attributes {
@@ -284,21 +288,9 @@ where
         reason: QuarantineReason,
         detail: String,
     ) -> Result<(), Unsettled> {
-        use dead_letter_attributes as name;
-        let mut attributes = BTreeMap::from([
-            (name::REASON.to_owned(), reason.code().to_owned()),
-            (name::QUARANTINED_AT.to_owned(), self.clock.now().to_string()),
-            (name::VERSION.to_owned(), CODE_VERSION.to_owned()),
-            (name::ATTEMPTS.to_owned(), message.attempt.to_string()),
-        ]);
-        if let Some(opened) = opened {
-            attributes.insert(name::RECEIPT.to_owned(), opened.envelope.receipt_id().as_str().to_owned());
-        }
-        let mut record = self.record_of(message, AuditCode::Quarantined, opened).quarantined(reason);
-        if !detail.is_empty() {
-            attributes.insert(name::DETAIL.to_owned(), detail.clone());
-            record = record.detail(detail);
-        }
+        let attributes = dead_letter(message, opened, reason, &detail, self.clock.now());
+        let record = self.record_of(message, AuditCode::Quarantined, opened).quarantined(reason);
+        let record = if detail.is_empty() { record } else { record.detail(detail) };
         self.queue.put(message, attributes).await.map_err(|error| match error {
             QueueError::Misconfigured(fault) => Unsettled::Misconfigured(fault.to_string()),
             QueueError::Passing(fault) | QueueError::NotInFlight(fault) => {
@@ -324,6 +316,34 @@ where
         let stored = self.audit.record(record);
         stored.map_err(|error| Unsettled::Retry(Fault::new("audit", &error.kind().to_string()).to_string()))
     }
+}
+
+/// The attributes of a dead letter: ours first, then the message's own as far as there is room.
+fn dead_letter(
+    message: &ReceivedMessage,
+    opened: Option<&Opened>,
+    reason: QuarantineReason,
+    detail: &str,
+    now: Timestamp,
+) -> BTreeMap<String, String> {
+    use dead_letter_attributes as name;
+    let receipt = opened.map(|opened| opened.envelope.receipt_id().as_str().to_owned());
+    let ours = [
+        (name::REASON, Some(reason.code().to_owned())),
+        (name::DETAIL, Some(detail.to_owned()).filter(|detail| !detail.is_empty())),
+        (name::QUARANTINED_AT, Some(now.to_string())),
+        (name::VERSION, Some(CODE_VERSION.to_owned())),
+        (name::ATTEMPTS, Some(message.attempt.to_string())),
+        (name::RECEIPT, receipt),
+    ];
+    let mut attributes: BTreeMap<_, _> =
+        ours.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    for (name, value) in &message.attributes {
+        if attributes.len() < MAXIMUM_ATTRIBUTES {
+            attributes.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    attributes
 }
 
 fn unreadable() -> Unsettled {

@@ -213,7 +213,15 @@ async fn the_queues_send_exactly_these_requests() {
     queue.delay("handle", Duration::from_secs(90)).await.unwrap();
     queue.callbacks.delete("handle").await.unwrap();
     endpoint.say(200, json!({ "MessageId": "m", "MD5OfMessageBody": "x" }));
-    queue.put(&received(), BTreeMap::from([("idv-reason".to_owned(), "bad_seal".to_owned())])).await.unwrap();
+    queue
+        .put(
+            &received(),
+            BTreeMap::from(
+                [("idv-reason", "bad_seal"), ("kept", "yes")].map(|(n, v)| (n.to_owned(), v.to_owned())),
+            ),
+        )
+        .await
+        .unwrap();
     let text = |value: &str| json!({ "DataType": "String", "StringValue": value });
     let asked: Vec<_> = endpoint.take_asked().into_iter().map(|asked| (asked.target, asked.body)).collect();
     assert_eq!(

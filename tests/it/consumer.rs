@@ -358,6 +358,25 @@ async fn a_dead_letter_has_its_reason_beside_it_and_its_body_untouched() {
     assert!(world.queues.callbacks.messages().is_empty());
 }
 
+/// A message takes ten attributes; somebody else may have filled them all.
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_keeps_the_attributes_that_it_came_with_as_far_as_there_is_room() {
+    let world = World::new();
+    let message = |id: &str, count: usize| OutgoingMessage {
+        body: "not ours".to_owned(),
+        group_id: id.to_owned(),
+        deduplication_id: id.to_owned(),
+        attributes: (0..count).map(|n| (format!("own-{n}"), "x".to_owned())).collect(),
+    };
+    world.queues.callbacks.send(message("few", 2)).await.unwrap();
+    world.queues.callbacks.send(message("many", 10)).await.unwrap();
+    assert_eq!(world.settle().await, Vec::<String>::new());
+    let letters = world.queues.dead_letters.messages();
+    assert_eq!(letters[0].attributes.len(), 5 + 2);
+    assert_eq!(letters[1].attributes.len(), 10);
+    assert!(letters.iter().all(|letter| letter.attributes["idv-reason"] == "unreadable"));
+}
+
 /// Queues whose dead letters cannot be written.
 #[derive(Clone)]
 struct NoDeadLetters(LocalQueues<TestClock>);

@@ -26,7 +26,7 @@ use idv_callback::verification::{PoolId, UserReference, Username};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::aws_endpoint::environment;
+use crate::aws_endpoint::{AwsEndpoint, environment};
 use crate::setup;
 use crate::world::RING;
 
@@ -129,7 +129,14 @@ where
     for message in
         third.iter().filter(|message| !ids(std::slice::from_ref(message)).contains(&"a4".to_owned()))
     {
-        both.put(message, BTreeMap::from([("idv-reason".to_owned(), "test".to_owned())])).await.unwrap();
+        both.put(
+            message,
+            BTreeMap::from(
+                [("idv-reason", "test"), ("kept", "yes")].map(|(n, v)| (n.to_owned(), v.to_owned())),
+            ),
+        )
+        .await
+        .unwrap();
         callbacks.delete(&message.handle).await.unwrap();
     }
     let letters = receive(dead_letters).await;
@@ -341,7 +348,8 @@ async fn an_independent_emulator_keeps_the_contract_but_for_known_differences() 
     assert!(store.fetch().await.is_err());
 }
 
-/// `idvctl dev --queue-url …`: the same code as one process against AWS, as a container would run it; and SIGTERM.
+/// `idvctl dev --queue-url …`: the same code as one process against AWS, as a container would run it, with the
+/// credentials that ECS gives a container; and SIGTERM.
 #[tokio::test]
 async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
     use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -352,13 +360,22 @@ async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
     let pool = emulator.pool().await;
     let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
     emulator.call("secretsmanager.CreateSecret", secret).await;
+    let credentials = AwsEndpoint::answering(|_| {
+        let until = "2099-01-01T00:00:00Z";
+        Some((200, json!({ "AccessKeyId": "a", "SecretAccessKey": "b", "Token": "c", "Expiration": until })))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("ring.json");
+    std::fs::write(&keys, RING).unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_idvctl"))
         .args(["--json", "dev", "--listen", "127.0.0.1:0", "--queue-url", &callbacks])
         .args(["--dead-letter-queue-url", &dead, "--user-pool", pool.as_str()])
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ENDPOINT_URL", &emulator.url)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/credentials", credentials.url))
+        .env("HOME", folder.path())
+        .env_remove("AWS_ACCESS_KEY_ID")
         .env("IDV_KEY_RING_SECRET_ID", "idv/key-ring")
         .env("IDV_BINDING", "optional")
         .stdout(Stdio::piped())
@@ -369,11 +386,9 @@ async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
     let first: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     let url = format!("{}/idv-callback", first["listening"].as_str().unwrap());
 
-    let keys = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), RING).unwrap();
     let sent = Command::new(env!("CARGO_BIN_EXE_idvctl"))
         .args(["send", "--url", &url, "--user", "ada", "--pool", pool.as_str(), "--keys"])
-        .arg(keys.path())
+        .arg(&keys)
         .output()
         .await
         .unwrap();
