@@ -1,5 +1,6 @@
 //! Cold start, warm cost and size of the real functions under a Lambda Runtime API, with AWS over TLS, side by side in
-//! one run with a bare `lambda_runtime` function and with Python (boto3 under awslambdaric).
+//! one run with a bare `lambda_runtime` function, with one that signs its request by hand, and with Python (boto3 under
+//! awslambdaric).
 //!
 //! `cargo bench` prints a table. Nothing is asserted: machines differ; compare the ratios of one run.
 #![allow(
@@ -59,7 +60,8 @@ async fn callback() {
     let aws = Aws::start(Duration::ZERO, None).await;
     let contenders = [
         Contender::binary("callback", env!("CARGO_BIN_EXE_callback")),
-        Contender::binary("bare lambda_runtime", &peers::echo()),
+        Contender::binary("bare lambda_runtime", &peers::example("echo")),
+        Contender::binary("hand-signed, no SDK", &peers::example("hand_signed")),
         Contender { name: "Python, boto3", command: peers::python(), binary: None },
     ];
     let mut samples: Vec<Vec<Sample>> = contenders.iter().map(|_| Vec::new()).collect();
@@ -107,9 +109,10 @@ async fn callback() {
     let ratio = |name: &str, of: fn(&Row) -> Duration| {
         let own = of(&rows[0]).as_secs_f64();
         println!(
-            "  {name}: {:.2} x bare runtime, 1/{:.0} of Python",
+            "  {name}: {:.2} x bare runtime, {:.2} x hand-signed, 1/{:.1} of Python",
             own / of(&rows[1]).as_secs_f64(),
-            of(&rows[2]).as_secs_f64() / own
+            own / of(&rows[2]).as_secs_f64(),
+            of(&rows[3]).as_secs_f64() / own
         );
     };
     ratio("exec to first answer", |row| row.answer);

@@ -5,12 +5,12 @@ use std::process::Command;
 
 const PYTHON_PACKAGES: [&str; 2] = ["boto3==1.43.106", "awslambdaric==4.2.2"];
 
-/// The bare `lambda_runtime` function, built as the real ones are.
-pub(crate) fn echo() -> String {
+/// A function of `examples/`, built as the real ones are.
+pub(crate) fn example(name: &str) -> String {
     let built =
-        Command::new(env!("CARGO")).args(["build", "--release", "--quiet", "--example", "echo"]).status();
-    assert!(built.unwrap().success(), "examples/echo.rs does not build");
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_callback")).parent().unwrap().join("examples/echo");
+        Command::new(env!("CARGO")).args(["build", "--release", "--quiet", "--example", name]).status();
+    assert!(built.unwrap().success(), "examples/{name}.rs does not build");
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_callback")).parent().unwrap().join("examples").join(name);
     binary.to_str().unwrap().to_owned()
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Where the key ring is unless told otherwise: what `dev` makes and the other commands find.
 pub(super) const DEFAULT_KEYS: &str = "idv-keys.json";
 
-/// Receive, settle, replay and explain identity-proofing callbacks.
+/// Receive, settle and explain identity-proofing callbacks.
 #[derive(Parser)]
 #[command(name = "idvctl", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(super) struct Arguments {

@@ -46,12 +46,12 @@ pub(super) async fn run(
     let progress = progress_bar(u64::from(options.count), output);
     let answers = post_all(&poster, &url, template, options, &progress).await;
     progress.finish_and_clear();
-    report(&answers, output)?;
     let unreachable = answers.iter().filter(|answer| answer.status.is_err()).count();
     if unreachable == answers.len() && unreachable > 0 {
         let why = answers.iter().find_map(|answer| answer.status.as_ref().err());
         return Err(Failure::unreachable(why.cloned().unwrap_or_default()));
     }
+    report(&answers, output)?;
     Ok(outcome(answers.iter().all(|answer| answer.status == Ok(202))))
 }
 
