@@ -43,9 +43,11 @@ async fn main() -> Result<(), Error> {
         hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
     let client: Https = Client::builder(TokioExecutor::new()).build(connector);
     let (endpoint, queue) = (env("AWS_ENDPOINT_URL"), env("IDV_QUEUE_URL"));
+    let secrets = env("AWS_ENDPOINT_URL_SECRETS_MANAGER");
     let (id, secret) = (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"));
     let call = async |target: &str, body: Value| {
-        let request = signed(&endpoint, target, &body.to_string(), &id, &secret);
+        let endpoint = if target.starts_with("AmazonSQS") { &endpoint } else { &secrets };
+        let request = signed(endpoint, target, &body.to_string(), &id, &secret);
         let answer = client.request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
         serde_json::from_slice::<Value>(&answer).unwrap()
     };

@@ -22,6 +22,8 @@ use crate::messages::RING;
 
 pub(crate) struct Aws {
     pub(crate) url: String,
+    /// Secrets Manager has a host of its own, as in AWS: nobody gets by with one connection.
+    pub(crate) secrets_url: String,
     pub(crate) ca_bundle: PathBuf,
     state: Arc<State>,
     _folder: tempfile::TempDir,
@@ -41,7 +43,8 @@ struct State {
 impl Aws {
     /// `latency` is Cognito's, and `quota` how many writes it takes in a second.
     pub(crate) async fn start(latency: Duration, quota: Option<usize>) -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certified =
+            rcgen::generate_simple_self_signed(["localhost", "127.0.0.1"].map(str::to_owned)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ca_bundle = folder.path().join("ca.pem");
         std::fs::write(&ca_bundle, certified.cert.pem()).unwrap();
@@ -51,12 +54,16 @@ impl Aws {
             .with_single_cert(vec![certified.cert.der().clone()], key);
         let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("https://localhost:{port}");
+        let secrets_url = format!("https://127.0.0.1:{port}");
         let state = Arc::new(State { latency, quota, ..State::default() });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::Relaxed);
+                // As AWS does it: without this an answer waits 40 ms for the other side's delayed acknowledgement.
+                stream.set_nodelay(true).unwrap();
                 let (acceptor, state) = (acceptor.clone(), Arc::clone(&shared));
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
@@ -67,7 +74,7 @@ impl Aws {
                 });
             }
         });
-        Self { url, ca_bundle, state, _folder: folder }
+        Self { url, secrets_url, ca_bundle, state, _folder: folder }
     }
 
     pub(crate) fn calls(&self) -> usize {

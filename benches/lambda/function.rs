@@ -60,6 +60,7 @@ impl Function {
         let shared = Arc::clone(&runtime);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 let runtime = Arc::clone(&shared);
                 let service = service_fn(move |request| answer(Arc::clone(&runtime), request));
                 let server = hyper::server::conn::http1::Builder::new();
@@ -84,6 +85,7 @@ impl Function {
                 ("AWS_ACCESS_KEY_ID", "bench"),
                 ("AWS_SECRET_ACCESS_KEY", "bench"),
                 ("AWS_ENDPOINT_URL", &aws.url),
+                ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &aws.secrets_url),
                 ("AWS_CA_BUNDLE", aws.ca_bundle.to_str().unwrap()),
                 ("IDV_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/idv.fifo"),
                 ("IDV_DEAD_LETTER_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/1/dead.fifo"),

@@ -97,6 +97,9 @@ fn spawn<S: Site, C: Clock + Clone + 'static>(
     clock: &C,
     connections: &GracefulShutdown,
 ) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::warn!(kind = %error.kind(), "answers on this connection may be late");
+    }
     let (site, clock) = (Arc::clone(site), clock.clone());
     let service = service_fn(move |request| {
         let (site, clock) = (Arc::clone(&site), clock.clone());

@@ -78,7 +78,7 @@ pub struct Consumer<D, Q, S, A, C> {
     pub clock: C,
     /// What counts as proof.
     pub policy: Policy,
-    /// How fast users are written.
+    /// How fast users are read and written.
     pub pace: Pace,
 }
 
@@ -203,6 +203,7 @@ where
     }
 
     async fn find(&self, user: &UserReference) -> Result<Option<UserRecord>, Unsettled> {
+        self.pace.read(&self.clock).await;
         match self.directory.find(user).await {
             Err(DirectoryError::UserNotFound) => Ok(None),
             found => {
@@ -234,7 +235,7 @@ where
         settlement: &Settlement,
     ) -> Result<(), Unsettled> {
         if !settlement.changes.is_empty() {
-            self.pace.wait(&self.clock).await;
+            self.pace.write(&self.clock).await;
             let written = self.directory.write(&event.user, &settlement.changes).await;
             written.map_err(|error| Unsettled::from_directory(error, QuarantineReason::WriteRefused))?;
         }

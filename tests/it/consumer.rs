@@ -205,6 +205,20 @@ async fn a_backlog_at_the_token_bucket_counts_as_time() {
     assert_eq!(failed.len(), 1, "the token of before is not there yet, so the time is too short");
 }
 
+/// Callbacks that write nothing must not use up what people who sign in need of the quota for reading.
+#[tokio::test(start_paused = true)]
+async fn reads_are_paced_at_four_times_the_writes() {
+    let world = World::new();
+    for n in 0..9 {
+        world.post(&approval(&format!("nobody{n}"), &format!("e{n}"), 0)).await;
+    }
+    let mut consumer = world.consumer();
+    consumer.pace = Pace::per_second(1);
+    let (batch, start) = (world.receive().await, world.clock.now());
+    assert_eq!(consumer.settle_batch(&batch, world.deadline(60)).await.len(), 9);
+    assert_eq!(world.clock.now().since(start), Duration::from_secs(2));
+}
+
 /// 100 users at Cognito's own quota: nothing is throttled, and nearly all of the quota is used.
 #[tokio::test(start_paused = true)]
 async fn paced_writes_use_the_quota_and_never_exceed_it() {
