@@ -374,6 +374,18 @@ async fn calls_end_in_time() {
     let error = closed.send(message()).await.unwrap_err();
     assert_eq!((queue_class(&error), error.fault().code.as_str()), (Class::Passing, "no_connection"));
 
+    // The other side takes the request and closes the connection: that is nobody's misconfiguration.
+    let rude = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", rude.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = rude.accept().await {
+            let mut request = [0; 4096];
+            let _read = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
+        }
+    });
+    let error = SqsQueue::new(&connect(url).await, QUEUE).send(message()).await.unwrap_err();
+    assert_eq!(queue_class(&error), Class::Passing, "{error:?}");
+
     // A record's calls (read, write, confirm, read again, one to a queue) fit into its budget.
     assert!(5 * CallLimits::CONSUMER.operation <= RECORD_BUDGET);
     assert!(RECORD_BUDGET * 2 <= idv_callback::settlement::INVOCATION_TIMEOUT);

@@ -42,7 +42,11 @@ impl Function {
     }
 
     pub(crate) async fn invoke(&self, event: Value) -> Result<Value, Value> {
-        let invocation = InvocationBuilder::new().payload(event).timeout_ms(60_000).build().unwrap();
+        self.invoke_within(event, 60_000).await
+    }
+
+    async fn invoke_within(&self, event: Value, milliseconds: u64) -> Result<Value, Value> {
+        let invocation = InvocationBuilder::new().payload(event).timeout_ms(milliseconds).build().unwrap();
         let id = self.simulator.enqueue(invocation).await;
         let state = self.simulator.wait_for_invocation_complete(&id, Duration::from_secs(60)).await.unwrap();
         match (state.status, state.response, state.error) {
@@ -204,6 +208,16 @@ async fn the_callback_function_sends_one_message_over_the_connection_opened_at_t
     let words: Vec<_> = function.records().iter().map(|r| r["event"].as_str().unwrap().to_owned()).collect();
     assert_eq!((words[0].as_str(), words.len()), ("started", 26), "{words:?}");
     assert_eq!(words.last().unwrap(), "refused");
+}
+
+/// Some emulators send a deadline that is over on arrival.
+#[tokio::test]
+async fn a_deadline_in_the_past_is_not_believed() {
+    let endpoint = AwsEndpoint::answering(aws(&["ada"])).await;
+    let function = Function::start(env!("CARGO_BIN_EXE_callback"), &settings(&endpoint.url, &[])).await;
+    function.invoke(signed_event(b"{}")).await.unwrap();
+    let response = function.invoke_within(signed_event(b"{}"), 0).await.unwrap();
+    assert_eq!(response["statusCode"], 202, "{}", function.output());
 }
 
 #[tokio::test]
