@@ -679,6 +679,34 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
     assert_eq!(answer(&world, &intake, &draft_with(old, "m9")).await["statusCode"], 202);
 }
 
+/// Nothing fails, so nothing asks for a newer ring: only its age does. And an old ring serves for an hour at the most.
+#[tokio::test(start_paused = true)]
+async fn a_removed_key_stops_within_five_minutes_and_an_outage_is_outlived_for_an_hour() {
+    let world = World::new();
+    let intake = world.intake();
+    let body = approval("ada", "evt_1", 0).to_string().into_bytes();
+    let post = || async {
+        answer(&world, &intake, &Draft::signed(&world, &body).rest()).await["statusCode"].clone()
+    };
+    assert_eq!(post().await, 202);
+    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Passing(Fault::new("GetSecretValue", "x")));
+    tokio::time::advance(Duration::from_secs(59 * 60)).await;
+    assert_eq!(post().await, 202);
+    tokio::time::advance(Duration::from_secs(2 * 60)).await;
+    assert_eq!(post().await, 503);
+    *world.keys.outage.lock().unwrap() = None;
+    assert_eq!(post().await, 202);
+
+    world
+        .keys
+        .store
+        .replace(RING.replace("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "another-webhook-key-of-32-letters"));
+    tokio::time::advance(Duration::from_secs(4 * 60)).await;
+    assert_eq!(post().await, 202);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(post().await, 401);
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_key_is_tried_against_every_signature() {
     let world = World::new();
