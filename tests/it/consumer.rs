@@ -513,6 +513,38 @@ async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_binding_key_is_fetched_before_a_binding_is_called_forged() {
+    use idv_callback::binding::Binding;
+    use idv_callback::verification::{PoolId, Username};
+
+    let world = World::new();
+    world.sign_up("ada", &[]);
+    let consumer = world.consumer();
+    world.post(&other("in_review", "ada", "evt_0", 0)).await;
+    let batch = world.receive().await;
+    assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
+    idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &batch[0].handle).await.unwrap();
+
+    let rotated = RING.replace(
+        r#""binding": [ "#,
+        r#""binding": [ { "id": "binding-2", "secret": "another-binding-key-of-32-letters" }, "#,
+    );
+    world.keys.store.replace(rotated.as_str());
+    let ring =
+        idv_callback::key_ring::KeyRing::parse(rotated.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let user = UserReference {
+        pool: PoolId::new(crate::world::POOL).unwrap(),
+        username: Username::new("ada").unwrap(),
+    };
+    let token = Binding::issue(&ring.binding[0], &user, world.clock.now()).unwrap();
+    let bound = crate::world::with_metadata(approval("ada", "evt_1", 1), "binding", json!(token.as_str()));
+    world.post(&bound).await;
+    let batch = world.receive().await;
+    assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
+    assert_eq!(world.user("ada").status, "CONFIRMED", "{}", world.audit.last());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_try_leaves_a_reason() {
     let world = World::new();
     world.sign_up("ada", &[]);
