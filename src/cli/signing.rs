@@ -44,10 +44,7 @@ pub(super) fn verify(
     environment: &Environment,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
-    let profile = keys::profile(&options.signing, environment)?;
-    let captured = captured::read(&options.file)?;
-    let at = options.at.as_ref().map(|text| keys::moment(Some(text), "--at")).transpose()?;
+    let Case { ring, profile, captured, at } = Case::read(options, environment)?;
     match check(&captured, &profile, &ring, at) {
         Ok(delivery) => {
             let at = at.map_or("at the time it was signed".to_owned(), |at| format!("at {at}"));
@@ -60,6 +57,26 @@ pub(super) fn verify(
             output.value(&json!({ "authentic": false, "cause": error.code() }))?;
             Ok(outcome(false))
         }
+    }
+}
+
+/// A captured request, and what it is checked with.
+pub(super) struct Case {
+    pub(super) ring: KeyRing,
+    pub(super) profile: SignatureProfile,
+    pub(super) captured: Captured,
+    /// When the request came, if the arguments say so.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Case {
+    pub(super) fn read(options: &CapturedOptions, environment: &Environment) -> Result<Self, Failure> {
+        Ok(Self {
+            ring: keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?,
+            profile: keys::profile(&options.signing, environment)?,
+            captured: captured::read(&options.file)?,
+            at: options.at.as_ref().map(|text| keys::moment(Some(text), "--at")).transpose()?,
+        })
     }
 }
 

@@ -12,10 +12,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::CapturedOptions;
-use super::captured::{self, Captured};
-use super::keys;
+use super::captured::Captured;
 use super::output::{Failure, Output, outcome};
-use super::signing::{check, sentence};
+use super::signing::{Case, check, sentence};
 use crate::config::Environment;
 use crate::delivery::{AuthenticationError, SignatureProfile};
 use crate::key_ring::KeyRing;
@@ -53,10 +52,7 @@ pub(super) fn run(
     environment: &Environment,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let ring = keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?;
-    let profile = keys::profile(&options.signing, environment)?;
-    let captured = captured::read(&options.file)?;
-    let at = options.at.as_ref().map(|text| keys::moment(Some(text), "--at")).transpose()?;
+    let Case { ring, profile, captured, at } = Case::read(options, environment)?;
     let (refusal, explanation) = match check(&captured, &profile, &ring, at) {
         Ok(delivery) => {
             output.line(format!(
