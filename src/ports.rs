@@ -98,6 +98,19 @@ pub struct ReceivedMessage {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl OutgoingMessage {
+    /// The message as a dead letter with these attributes: body and group untouched, and the message's own id for its
+    /// deduplication id, as when SQS moves a message to a FIFO dead-letter queue itself.
+    pub fn dead_letter(message: &ReceivedMessage, attributes: BTreeMap<String, String>) -> Self {
+        Self {
+            body: message.body.clone(),
+            group_id: message.group_id.clone(),
+            deduplication_id: message.id.clone(),
+            attributes,
+        }
+    }
+}
+
 /// Why a call to a queue failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueError {

@@ -124,19 +124,12 @@ impl Redelivery for MessageQueue {
 }
 
 impl DeadLetters for MessageQueue {
-    /// The deduplication id is the message's own id, as when SQS moves a message to a FIFO dead-letter queue itself.
     async fn put(
         &self,
         message: &ReceivedMessage,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
-        let outgoing = OutgoingMessage {
-            body: message.body.clone(),
-            group_id: message.group_id.clone(),
-            deduplication_id: message.id.clone(),
-            attributes,
-        };
-        self.dead_letters.send_message(outgoing).await
+        self.dead_letters.send_message(OutgoingMessage::dead_letter(message, attributes)).await
     }
 }
 

@@ -57,19 +57,6 @@ where
         }
     }
 
-    /// Receives one batch and hands it over; tells how many messages it had.
-    ///
-    /// # Errors
-    /// [`QueueError`] when nothing could be received.
-    pub async fn run_once(&self) -> Result<usize, QueueError> {
-        let messages = self.queue.receive(BATCH_SIZE).await?;
-        let count = messages.len();
-        if count > 0 {
-            self.invoke(messages).await;
-        }
-        Ok(count)
-    }
-
     async fn invoke(&self, messages: Vec<ReceivedMessage>) {
         let failed = (self.function)(batch_event(&messages)).await;
         let failed = failed.unwrap_or_else(|error| {

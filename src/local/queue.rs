@@ -273,11 +273,6 @@ impl<C: Clock + Clone> DeadLetters for LocalQueues<C> {
         message: &ReceivedMessage,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
-        self.dead_letters.accept(OutgoingMessage {
-            body: message.body.clone(),
-            group_id: message.group_id.clone(),
-            deduplication_id: message.id.clone(),
-            attributes,
-        })
+        self.dead_letters.accept(OutgoingMessage::dead_letter(message, attributes))
     }
 }

@@ -17,7 +17,7 @@ use idv_callback::settlement::{MAXIMUM_RECEIVES, Pace};
 use idv_callback::verification::UserReference;
 use serde_json::{Value, json};
 
-use crate::world::{RING, TestClock, World, approval, other, with};
+use crate::world::{RING, TestClock, TestConsumer, World, approval, other, with};
 
 /// A pool that answers one call with an error, once or always, and counts what it is asked.
 #[derive(Clone)]
@@ -191,12 +191,9 @@ async fn a_backlog_at_the_token_bucket_counts_as_time() {
     consumer.pace = Pace::per_second(1);
     let batch = world.receive().await;
     let start = world.clock.now();
-    let failed = consumer.settle_batch(&batch, world.deadline(60)).await;
+    let failed = world.settle_with(&consumer, &batch).await;
     assert!(failed.is_empty(), "ten writes at one a second fit into a minute: {failed:?}");
     assert_eq!(world.clock.now().since(start), Duration::from_secs(9));
-    for message in &batch {
-        idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle).await.unwrap();
-    }
     for name in &names {
         world.post(&other("declined", name, &format!("{name}d"), 5)).await;
     }
@@ -245,12 +242,7 @@ async fn paced_writes_use_the_quota_and_never_exceed_it() {
         if batch.is_empty() {
             break;
         }
-        assert_eq!(consumer.settle_batch(&batch, world.deadline(60)).await, Vec::<String>::new());
-        for message in &batch {
-            idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle)
-                .await
-                .unwrap();
-        }
+        assert_eq!(world.settle_with(&consumer, &batch).await, Vec::<String>::new());
     }
     let took = world.clock.now().since(start);
     assert!(world.audit.words().iter().all(|word| word != "retried"));
@@ -342,8 +334,7 @@ async fn an_approval_costs_three_calls_and_a_duplicate_one() {
         world.post(&approval("ada", "evt_1", 0)).await;
         let batch = world.receive().await;
         let consumer = world.consumer_over(moody.clone(), world.queues.clone());
-        assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
-        idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &batch[0].handle).await.unwrap();
+        assert!(world.settle_with(&consumer, &batch).await.is_empty());
         assert_eq!(std::mem::take(&mut *moody.calls.lock().unwrap()), expected);
     }
 }
@@ -478,15 +469,20 @@ async fn only_sealed_envelopes_are_opened() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
+/// A consumer that has fetched the key ring and settled something with it.
+async fn with_a_ring_at_hand() -> (World, TestConsumer<UserPool<TestClock>, LocalQueues<TestClock>>) {
     let world = World::new();
     world.sign_up("ada", &[]);
     let consumer = world.consumer();
     world.post(&other("in_review", "ada", "evt_0", 0)).await;
-    let batch = world.receive().await;
-    assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
-    idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &batch[0].handle).await.unwrap();
+    assert!(world.settle_with(&consumer, &world.receive().await).await.is_empty());
+    assert_eq!(world.audit.last()["event"], "recorded");
+    (world, consumer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
+    let (world, consumer) = with_a_ring_at_hand().await;
 
     let rotated = RING.replace(
         r#""seal": [ "#,
@@ -495,11 +491,10 @@ async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
     world.keys.store.replace(rotated.as_str());
     world.post(&approval("ada", "evt_1", 1)).await;
     let batch = world.receive().await;
-    let failed = consumer.settle_batch(&batch, world.deadline(60)).await;
+    let failed = world.settle_with(&consumer, &batch).await;
     assert!(failed.is_empty(), "the ring is fetched anew at once");
     assert_eq!(world.user("ada").status, "CONFIRMED");
 
-    idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &batch[0].handle).await.unwrap();
     world.post(&other("declined", "ada", "evt_2", 2)).await;
     *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Passing(Fault::new("GetSecretValue", "x")));
     let fresh = world.consumer();
@@ -517,13 +512,7 @@ async fn a_new_binding_key_is_fetched_before_a_binding_is_called_forged() {
     use idv_callback::binding::Binding;
     use idv_callback::verification::{PoolId, Username};
 
-    let world = World::new();
-    world.sign_up("ada", &[]);
-    let consumer = world.consumer();
-    world.post(&other("in_review", "ada", "evt_0", 0)).await;
-    let batch = world.receive().await;
-    assert!(consumer.settle_batch(&batch, world.deadline(60)).await.is_empty());
-    idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &batch[0].handle).await.unwrap();
+    let (world, consumer) = with_a_ring_at_hand().await;
 
     let rotated = RING.replace(
         r#""binding": [ "#,
@@ -556,12 +545,7 @@ async fn the_last_try_leaves_a_reason() {
     while world.queues.dead_letters.messages().is_empty() {
         let batch = world.receive().await;
         tries.fetch_add(u32::try_from(batch.len()).unwrap(), Ordering::Relaxed);
-        let failed = consumer.settle_batch(&batch, world.deadline(60)).await;
-        for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
-            idv_callback::ports::MessageSource::delete(&world.queues.callbacks, &message.handle)
-                .await
-                .unwrap();
-        }
+        world.settle_with(&consumer, &batch).await;
         tokio::time::advance(Duration::from_secs(900)).await;
     }
     assert_eq!(tries.into_inner(), MAXIMUM_RECEIVES);

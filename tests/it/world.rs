@@ -13,7 +13,8 @@ use idv_callback::key_cache::KeyCache;
 use idv_callback::key_ring::KeyRing;
 use idv_callback::local::{FifoQueue, LocalQueues, MemoryKeyStore, QueueSettings, SignUp, User, UserPool};
 use idv_callback::ports::{
-    AuditSink, Clock, Deadline, KeyStore, KeyStoreError, MessageSource, ReceivedMessage,
+    AuditSink, Clock, DeadLetters, Deadline, KeyStore, KeyStoreError, MessageSource, ReceivedMessage,
+    Redelivery, UserDirectory,
 };
 use idv_callback::settlement::{Consumer, Pace};
 use idv_callback::timestamp::Timestamp;
@@ -221,8 +222,20 @@ impl World {
 
     /// Receives one batch, settles it, deletes what is settled; gives the ids that must come back.
     pub(crate) async fn settle(&self) -> Vec<String> {
-        let batch = self.receive().await;
-        let failed = self.consumer().settle_batch(&batch, self.deadline(60)).await;
+        self.settle_with(&self.consumer(), &self.receive().await).await
+    }
+
+    /// Settles this batch with this consumer, and deletes what is settled; gives the ids that must come back.
+    pub(crate) async fn settle_with<D, Q>(
+        &self,
+        consumer: &TestConsumer<D, Q>,
+        batch: &[ReceivedMessage],
+    ) -> Vec<String>
+    where
+        D: UserDirectory,
+        Q: DeadLetters + Redelivery,
+    {
+        let failed = consumer.settle_batch(batch, self.deadline(60)).await;
         for message in batch.iter().filter(|message| !failed.contains(&message.id)) {
             self.queues.callbacks.delete(&message.handle).await.unwrap();
         }
