@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::secret::{MINIMUM_SECRET_BYTES, Secret, SecretError};
+use crate::secret::{BASE64_SECRET_PREFIX, MINIMUM_SECRET_BYTES, Secret, SecretError};
 use crate::strict_json::{self, JsonError};
 use crate::timestamp::Timestamp;
 
@@ -60,7 +60,7 @@ enum Problem {
     TooMany,
     Secret(SecretError),
     NotAfter,
-    Unknown(String),
+    Unknown(&'static [&'static str]),
 }
 
 impl fmt::Display for KeyRingError {
@@ -70,7 +70,7 @@ impl fmt::Display for KeyRingError {
             Problem::Json(error) => error.fmt(f),
             Problem::Missing(what) => write!(f, "{what} is missing"),
             Problem::WrongType(what) => write!(f, "it must be {what}"),
-            Problem::BadId => f.write_str("the id must be 1 to 64 of A-Z a-z 0-9 . _ -"),
+            Problem::BadId => f.write_str("the id must be 1 to 64 of A-Z a-z 0-9 . _ -, and no secret"),
             Problem::DuplicateId => f.write_str("another key of this purpose has the same id"),
             Problem::TooMany => write!(f, "it holds more than {MAXIMUM_KEYS} keys; remove those not used"),
             Problem::Secret(SecretError::NotBase64) => {
@@ -82,7 +82,8 @@ impl fmt::Display for KeyRingError {
                  `idvctl keys new` makes good ones"
             ),
             Problem::NotAfter => f.write_str("not_after must be RFC 3339, like 2027-01-01T00:00:00Z"),
-            Problem::Unknown(name) => write!(f, "unknown member {name:?}"),
+            // Its name is not told: where a secret slipped out of its place, that could be the secret.
+            Problem::Unknown(known) => write!(f, "it has a member other than {}", known.join(", ")),
         }
     }
 }
@@ -153,9 +154,9 @@ fn fail(place: &str, problem: Problem) -> KeyRingError {
     KeyRingError { place: place.to_owned(), problem }
 }
 
-fn only(map: &Map<String, Value>, place: &str, known: &[&str]) -> Result<(), KeyRingError> {
+fn only(map: &Map<String, Value>, place: &str, known: &'static [&'static str]) -> Result<(), KeyRingError> {
     match map.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(fail(place, Problem::Unknown(name.chars().take(40).collect()))),
+        Some(_) => Err(fail(place, Problem::Unknown(known))),
         None => Ok(()),
     }
 }
@@ -182,6 +183,10 @@ fn key(value: &Value, place: &str) -> Result<Key, KeyRingError> {
     };
     let id = text(map, "id", place)?.ok_or_else(|| fail(place, Problem::Missing("the id")))?;
     if id.is_empty() || id.len() > 64 || !id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        return Err(fail(place, Problem::BadId));
+    }
+    // Ids are logged: one that looks like a secret has changed places with it.
+    if id.starts_with(BASE64_SECRET_PREFIX) {
         return Err(fail(place, Problem::BadId));
     }
     let place = format!("{place} ({id:?})");
@@ -228,6 +233,8 @@ mod tests {
             (r#"{"id":"w","secret":"CANARY"}"#, "webhook[0] (\"w\"): the secret has 6 bytes"),
             (r#"{"id":"w","secret":"whsec_CANARY***"}"#, "not base64"),
             (r#"{"id":"w","secret":["CANARY"]}"#, "must be a string"),
+            (r#"{"id":"w","whsec_CANARY":"x"}"#, "it has a member other than id, secret, not_after"),
+            (r#"{"id":"whsec_CANARY","secret":"webhook-2026-11-22-and-more"}"#, "the id must be"),
             (r#"{"id":"w w","secret":"CANARYCANARYCANARYCANARY"}"#, "the id must be"),
             (r#"{"id":"w","secret":"CANARYCANARYCANARYCANARY","not_after":"soon"}"#, "not_after must be"),
             (

@@ -68,8 +68,8 @@ pub enum DirectoryError {
     Refused(Fault),
 }
 
-/// A message for the queue.
-#[derive(Clone, Debug)]
+/// A message for the queue. Its `Debug` leaves out the body, which names a user.
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// The body.
     pub body: String,
@@ -81,8 +81,8 @@ pub struct OutgoingMessage {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// A message from the queue.
-#[derive(Clone, Debug)]
+/// A message from the queue. Its `Debug` leaves out the body, which names a user.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedMessage {
     /// SQS' message id.
     pub id: String,
@@ -96,6 +96,25 @@ pub struct ReceivedMessage {
     pub attempt: u32,
     /// String attributes.
     pub attributes: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for OutgoingMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingMessage")
+            .field("group_id", &self.group_id)
+            .field("deduplication_id", &self.deduplication_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReceivedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedMessage")
+            .field("id", &self.id)
+            .field("group_id", &self.group_id)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
 }
 
 impl OutgoingMessage {

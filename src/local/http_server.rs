@@ -46,8 +46,8 @@ pub struct HttpMessage {
     pub received_at: Timestamp,
 }
 
-/// An answer.
-#[derive(Clone, Debug)]
+/// An answer. No `Debug`: its body can hold a user.
+#[derive(Clone)]
 pub struct Reply {
     /// The status code.
     pub status: u16,

@@ -37,8 +37,8 @@ pub struct QueueSettings {
     pub wait: Duration,
 }
 
-/// A message in the queue, as it stands there.
-#[derive(Clone, Debug)]
+/// A message in the queue, as it stands there. No `Debug`: its body names a user.
+#[derive(Clone)]
 pub struct QueuedMessage {
     /// SQS' message id.
     pub id: String,

@@ -259,7 +259,7 @@ async fn the_queues_send_exactly_these_requests() {
         } ] }),
     );
     let messages = queue.callbacks.receive(10).await.unwrap();
-    assert_eq!(format!("{messages:?}"), format!("{:?}", [received()]));
+    assert_eq!(messages, [received()]);
     let asked = endpoint.take_asked().remove(0);
     assert_eq!(asked.target, "AmazonSQS.ReceiveMessage");
     assert_eq!((&asked.body["MaxNumberOfMessages"], &asked.body["WaitTimeSeconds"]), (&json!(10), &json!(5)));

@@ -147,7 +147,10 @@ async fn nothing_personal_or_secret_stands_in_a_debug() {
         idv_callback::delivery::Delivery::read(&world.profile, &signed.headers, body.as_bytes()).unwrap();
     let now = idv_callback::ports::Clock::now(&world.clock);
     let event = delivery.verify(crate::world::ring().webhook.iter(), now).unwrap().event(now).unwrap();
-    let shown = format!("{user:?} {event:?} {:?} {:?}", record.assurance, record.username);
+    world.intake().answer(&signed, world.deadline(10)).await;
+    let messages = world.receive().await;
+    assert!(messages[0].body.contains(CANARY));
+    let shown = format!("{user:?} {event:?} {:?} {:?} {messages:?}", record.assurance, record.username);
     assert!(shown.contains("evt_1"), "what may be shown, is: {shown}");
     assert!(!shown.contains(CANARY), "{shown}");
 }
