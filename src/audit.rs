@@ -32,6 +32,8 @@ pub enum AuditCode {
     Deferred,
     /// The event was settled like this.
     Settled(Settled),
+    /// A synthetic callback came through; it is about nobody.
+    Probed,
     /// The message went to the dead letters.
     Quarantined,
     /// The message goes back to the queue because of a fault that passes.
@@ -44,7 +46,7 @@ pub enum AuditCode {
 
 impl AuditCode {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Started,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -58,6 +60,7 @@ impl AuditCode {
         Self::Settled(Settled::Noted),
         Self::Settled(Settled::Superseded),
         Self::Settled(Settled::Duplicate),
+        Self::Probed,
         Self::Quarantined,
         Self::Retried,
         Self::Misconfigured,
@@ -80,6 +83,7 @@ impl AuditCode {
             Self::Settled(Settled::Noted) => ("IDV2005", "noted"),
             Self::Settled(Settled::Superseded) => ("IDV2006", "superseded"),
             Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
+            Self::Probed => ("IDV2008", "probed"),
             Self::Quarantined => ("IDV2101", "quarantined"),
             Self::Retried => ("IDV2201", "retried"),
             Self::Misconfigured => ("IDV2202", "misconfigured"),
@@ -91,6 +95,10 @@ impl AuditCode {
 /// One record.
 #[derive(Clone, Debug, Serialize)]
 pub struct AuditRecord {
+    #[serde(skip)]
+    kind: AuditCode,
+    #[serde(skip)]
+    when: Timestamp,
     schema: &'static str,
     code: &'static str,
     /// What happened, in a word.
@@ -142,13 +150,19 @@ pub struct AuditRecord {
     /// Whether this confirmed the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<bool>,
+    /// How long ago the callback was received, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_since_received: Option<f64>,
 }
 
 impl AuditRecord {
     /// A record of this, now.
     pub fn new(code: AuditCode, at: Timestamp) -> Self {
-        let (code, event) = code.code_and_word();
+        let kind = code;
+        let (code, event) = kind.code_and_word();
         Self {
+            kind,
+            when: at,
             schema: "idv-audit/1",
             code,
             event,
@@ -171,6 +185,7 @@ impl AuditRecord {
             ial_before: None,
             ial_after: None,
             confirmed: None,
+            seconds_since_received: None,
         }
     }
 
@@ -214,6 +229,21 @@ impl AuditRecord {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> AuditCode {
+        self.kind
+    }
+
+    /// When.
+    pub fn at(&self) -> Timestamp {
+        self.when
+    }
+
+    /// The key that authenticated the callback.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::verification::{AssuranceLevel, PoolId};
 
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
-pub const VARIABLES: [Variable; 18] = [
+pub const VARIABLES: [Variable; 23] = [
     Variable(
         "IDV_QUEUE_URL",
         "the callback queue",
@@ -41,6 +41,21 @@ pub const VARIABLES: [Variable; 18] = [
     Variable("IDV_MINIMUM_IAL", "the least identity assurance level that counts, 1 to 3 (default 2)", "2"),
     Variable("IDV_BINDING", "required or optional (default required)", "required"),
     Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 10000 (default 10)", "10"),
+    Variable(
+        "IDV_CALLBACK_VERSION",
+        "the new version of the callback function, for the check before it takes traffic",
+        "arn:aws:lambda:us-east-1:123456789012:function:idv-callback:7",
+    ),
+    Variable(
+        "IDV_CONSUMER_VERSION",
+        "the new version of the consumer function, for the check before it takes traffic",
+        "arn:aws:lambda:us-east-1:123456789012:function:idv-consumer:7",
+    ),
+    Variable(
+        "IDV_METRICS_NAMESPACE",
+        "the CloudWatch namespace of the metrics (default idv-callback)",
+        "idv-callback/prod",
+    ),
     Variable("AWS_REGION", "the region; Lambda sets it", "us-east-1"),
     Variable("AWS_ACCESS_KEY_ID", "the credentials; Lambda sets them", "AKIAIOSFODNN7EXAMPLE"),
     Variable("AWS_SECRET_ACCESS_KEY", "the credentials; Lambda sets them", "(the secret that belongs to it)"),
@@ -59,6 +74,12 @@ pub const VARIABLES: [Variable; 18] = [
         "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         "the endpoint of Secrets Manager",
         "https://secretsmanager.us-east-1.amazonaws.com",
+    ),
+    Variable("AWS_ENDPOINT_URL_LAMBDA", "the endpoint of Lambda", "https://lambda.us-east-1.amazonaws.com"),
+    Variable(
+        "AWS_ENDPOINT_URL_CODEDEPLOY",
+        "the endpoint of CodeDeploy",
+        "https://codedeploy.us-east-1.amazonaws.com",
     ),
 ];
 
@@ -127,6 +148,8 @@ pub struct CallbackConfig {
     pub key_ring: KeyRingSource,
     /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
     pub profile: SignatureProfile,
+    /// `IDV_METRICS_NAMESPACE`
+    pub metrics_namespace: String,
 }
 
 /// The configuration of the consumer function.
@@ -142,6 +165,8 @@ pub struct ConsumerConfig {
     pub policy: Policy,
     /// `IDV_COGNITO_RPS`
     pub cognito_rps: u32,
+    /// `IDV_METRICS_NAMESPACE`
+    pub metrics_namespace: String,
 }
 
 impl CallbackConfig {
@@ -154,9 +179,12 @@ impl CallbackConfig {
         let queue_url = reader.url("IDV_QUEUE_URL");
         let key_ring = reader.key_ring();
         let profile = reader.profile();
+        let metrics_namespace = reader.metrics_namespace();
         reader.aws();
         reader.finish((queue_url, key_ring, profile)).and_then(|values| match values {
-            (Some(queue_url), Some(key_ring), Some(profile)) => Ok(Self { queue_url, key_ring, profile }),
+            (Some(queue_url), Some(key_ring), Some(profile)) => {
+                Ok(Self { queue_url, key_ring, profile, metrics_namespace })
+            }
             _ => Err(ConfigError(Vec::new())),
         })
     }
@@ -174,6 +202,7 @@ impl ConsumerConfig {
         let pools = reader.pools();
         let (minimum_ial, binding_required) = (reader.minimum_ial(), reader.binding_required());
         let cognito_rps = reader.cognito_rps();
+        let metrics_namespace = reader.metrics_namespace();
         reader.aws();
         reader.finish((urls, key_ring, pools)).and_then(|values| match values {
             ((Some(queue_url), Some(dead_letter_queue_url)), Some(key_ring), Some(pools)) => Ok(Self {
@@ -182,7 +211,41 @@ impl ConsumerConfig {
                 key_ring,
                 policy: Policy { pools, minimum_ial, binding_required },
                 cognito_rps,
+                metrics_namespace,
             }),
+            _ => Err(ConfigError(Vec::new())),
+        })
+    }
+}
+
+/// The configuration of the check before new versions take traffic.
+#[derive(Debug)]
+pub struct PreTrafficConfig {
+    /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
+    pub key_ring: KeyRingSource,
+    /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
+    pub profile: SignatureProfile,
+    /// `IDV_CALLBACK_VERSION`
+    pub callback: String,
+    /// `IDV_CONSUMER_VERSION`
+    pub consumer: String,
+}
+
+impl PreTrafficConfig {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let key_ring = reader.key_ring();
+        let profile = reader.profile();
+        let versions = (reader.text("IDV_CALLBACK_VERSION"), reader.text("IDV_CONSUMER_VERSION"));
+        reader.aws();
+        reader.finish((key_ring, profile, versions)).and_then(|values| match values {
+            (Some(key_ring), Some(profile), (Some(callback), Some(consumer))) => {
+                Ok(Self { key_ring, profile, callback, consumer })
+            }
             _ => Err(ConfigError(Vec::new())),
         })
     }
@@ -263,6 +326,10 @@ impl<'e> Reader<'e> {
         }
     }
 
+    fn text(&mut self, name: &str) -> Option<String> {
+        self.value(name, None, |text| Ok(text.to_owned()))
+    }
+
     fn url(&mut self, name: &str) -> Option<String> {
         self.value(name, None, |text| {
             let is_url = text.starts_with("https://") || text.starts_with("http://");
@@ -340,6 +407,16 @@ impl<'e> Reader<'e> {
             _ => Err("must be required or optional".to_owned()),
         });
         required.unwrap_or(true)
+    }
+
+    /// CloudWatch API reference, `PutMetricData`, `Namespace`.
+    fn metrics_namespace(&mut self) -> String {
+        let namespace = self.value("IDV_METRICS_NAMESPACE", Some("idv-callback".to_owned()), |text| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_/#".contains(c);
+            let fits = text.len() <= 255 && text.chars().all(allowed) && !text.starts_with("AWS/");
+            if fits { Ok(text.to_owned()) } else { Err("must be a CloudWatch namespace".to_owned()) }
+        });
+        namespace.unwrap_or_default()
     }
 
     fn cognito_rps(&mut self) -> u32 {

@@ -12,11 +12,11 @@
 //!
 //! | tier | modules | may import |
 //! |---|---|---|
-//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`envelope`], [`assurance`], [`audit`] | pure |
+//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`envelope`], [`assurance`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
 //! | use cases | [`key_cache`], [`intake`], [`settlement`] | pure, ports |
 //! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
-//! | command line | [`cli`] | all above |
+//! | programs | [`cli`], [`pretraffic`] | all above |
 //!
 //! `tests/it/architecture.rs` reads the source and holds this table.
 
@@ -34,7 +34,9 @@ pub mod key_cache;
 pub mod key_ring;
 pub mod lambda;
 pub mod local;
+pub mod metrics;
 pub mod ports;
+pub mod pretraffic;
 pub mod secret;
 pub mod settlement;
 pub mod strict_json;

@@ -7,6 +7,8 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::assurance::{AttributeChange, UserRecord};
 use crate::audit::AuditRecord;
 use crate::key_ring::{KeyRing, KeyRingError};
@@ -234,4 +236,19 @@ impl Deadline {
     pub fn remaining(self, now: Timestamp) -> Duration {
         self.0.since(now)
     }
+}
+
+/// Versions of functions that can be invoked.
+pub trait FunctionVersions: Send + Sync {
+    /// Invokes one, and waits for its answer.
+    fn invoke(&self, version: &str, event: &Value) -> impl Future<Output = Result<Invoked, Fault>> + Send;
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug)]
+pub struct Invoked {
+    /// What the function answered.
+    pub answer: Value,
+    /// The end of what it logged.
+    pub log: String,
 }

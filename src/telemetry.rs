@@ -1,5 +1,5 @@
-//! What a process prints: audit records, and diagnostics of our own code. One JSON object a line, on standard output,
-//! which Lambda hands to CloudWatch Logs.
+//! What a process prints: audit records, their metrics, and diagnostics of our own code. One JSON object a line, on
+//! standard output, which Lambda hands to CloudWatch Logs.
 //!
 //! Only events of this crate are let through, whatever the environment says: the SDK's and the HTTP stack's debug
 //! output holds whole requests.
@@ -11,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::audit::AuditRecord;
+use crate::metrics;
 use crate::ports::AuditSink;
 
 /// Starts the diagnostics of a Lambda function, and makes a panic print where it was and nothing of what it said.
@@ -47,16 +48,30 @@ pub fn run_function<E: std::fmt::Display>(
     }
 }
 
-/// An audit log on standard output.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct StdoutAudit;
+/// The log of a Lambda function on standard output: each audit record, and behind it the metrics that CloudWatch Logs
+/// takes from it.
+#[derive(Clone, Debug)]
+pub struct FunctionLog {
+    namespace: String,
+}
 
-impl AuditSink for StdoutAudit {
+impl FunctionLog {
+    /// A log whose metrics go to this namespace.
+    pub fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned() }
+    }
+}
+
+impl AuditSink for FunctionLog {
     fn record(&self, record: &AuditRecord) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let mut lines = serde_json::to_vec(record)?;
+        lines.push(b'\n');
+        if let Some(metrics) = metrics::embedded(record, &self.namespace) {
+            serde_json::to_writer(&mut lines, &metrics)?;
+            lines.push(b'\n');
+        }
         let mut stdout = io::stdout().lock();
-        stdout.write_all(&line)?;
+        stdout.write_all(&lines)?;
         stdout.flush()
     }
 }

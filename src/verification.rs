@@ -104,6 +104,9 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-')
 }
 
+/// The pool that synthetic callbacks name. No pool can have this id, as it has no underscore.
+pub const SYNTHETIC_POOL: &str = "synthetic-probe";
+
 impl PoolId {
     /// Takes the id of a real pool: `[\w-]+_[0-9a-zA-Z]+`, 1 to 55 characters (Cognito API reference, `UserPoolIdType`).
     ///
@@ -111,6 +114,11 @@ impl PoolId {
     /// [`Malformed`] for anything else.
     pub fn of_real_pool(text: &str) -> Result<Self, Malformed> {
         if is_pool_id(text) { Self::new(text) } else { Err(Malformed) }
+    }
+
+    /// Whether a callback for this pool is a synthetic one, sent to see that callbacks come through.
+    pub fn is_synthetic(&self) -> bool {
+        self.as_str() == SYNTHETIC_POOL
     }
 }
 

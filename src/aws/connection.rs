@@ -40,6 +40,10 @@ impl CallLimits {
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1900), operation: Duration::from_millis(4000) };
 
+    /// For trying new versions: a cold start and the longest time that an invocation may take.
+    pub const PRETRAFFIC: Self =
+        Self { attempt: Duration::from_secs(65), operation: Duration::from_secs(65) };
+
     const CONNECT: Duration = Duration::from_millis(1000);
     const FIRST_BACKOFF: Duration = Duration::from_millis(100);
     const TRIES: u32 = 2;
@@ -57,6 +61,8 @@ struct EndpointOverrides {
     sqs: Option<String>,
     cognito: Option<String>,
     secrets: Option<String>,
+    lambda: Option<String>,
+    codedeploy: Option<String>,
 }
 
 impl AwsConnection {
@@ -121,6 +127,8 @@ impl AwsConnection {
             sqs: endpoint("AWS_ENDPOINT_URL_SQS"),
             cognito: endpoint("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"),
             secrets: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+            lambda: endpoint("AWS_ENDPOINT_URL_LAMBDA"),
+            codedeploy: endpoint("AWS_ENDPOINT_URL_CODEDEPLOY"),
         };
         Ok(Self { config, endpoints })
     }
@@ -141,6 +149,18 @@ impl AwsConnection {
         let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
         config.set_endpoint_url(self.endpoints.secrets.clone());
         aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
+
+    pub(super) fn lambda(&self) -> aws_sdk_lambda::Client {
+        let mut config = aws_sdk_lambda::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoints.lambda.clone());
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
+    pub(super) fn codedeploy(&self) -> aws_sdk_codedeploy::Client {
+        let mut config = aws_sdk_codedeploy::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoints.codedeploy.clone());
+        aws_sdk_codedeploy::Client::from_conf(config.build())
     }
 }
 

@@ -11,7 +11,7 @@ use idv_callback::intake::{INVOCATION_TIMEOUT, Intake};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{HttpEvent, check_key_ring, deadline_of, handle_http};
 use idv_callback::ports::{AuditSink as _, Clock as _};
-use idv_callback::telemetry::{self, StdoutAudit};
+use idv_callback::telemetry::{self, FunctionLog};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -34,10 +34,10 @@ async fn run() -> Result<(), Error> {
     }
     let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
     let unbound = if config.profile.binds_timestamp() { "" } else { ", unbound timestamps allowed" };
-    StdoutAudit.record(&started.detail(format!("callback, profile {}{unbound}", config.profile)))?;
+    let audit = FunctionLog::new(&config.metrics_namespace);
+    audit.record(&started.detail(format!("callback, profile {}{unbound}", config.profile)))?;
 
-    let intake =
-        Arc::new(Intake { queue, keys, audit: StdoutAudit, clock: SystemClock, profile: config.profile });
+    let intake = Arc::new(Intake { queue, keys, audit, clock: SystemClock, profile: config.profile });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let intake = Arc::clone(&intake);
         async move {

@@ -11,7 +11,7 @@ use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{check_key_ring, deadline_of, handle_sqs};
 use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError};
 use idv_callback::settlement::{Consumer, INVOCATION_TIMEOUT, Pace};
-use idv_callback::telemetry::{self, StdoutAudit};
+use idv_callback::telemetry::{self, FunctionLog};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -38,13 +38,14 @@ async fn run() -> Result<(), Error> {
         tracing::warn!(%fault, "the user pool could not be asked");
     }
     let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
-    StdoutAudit.record(&started.detail("consumer"))?;
+    let audit = FunctionLog::new(&config.metrics_namespace);
+    audit.record(&started.detail("consumer"))?;
 
     let consumer = Arc::new(Consumer {
         directory,
         queue: MessageQueue::new(&connection, &config.queue_url, &config.dead_letter_queue_url),
         keys,
-        audit: StdoutAudit,
+        audit,
         clock: SystemClock,
         policy: config.policy,
         pace: Pace::per_second(config.cognito_rps),

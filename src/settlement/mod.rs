@@ -178,6 +178,9 @@ where
         opened: &Opened,
         event: &VerificationEvent,
     ) -> Result<(), Unsettled> {
+        if event.user.pool.is_synthetic() {
+            return self.store(&self.record_of(message, AuditCode::Probed, Some(opened)));
+        }
         // Before any call: the pool's id comes from the message, and only ours may be asked about it.
         if !self.policy.pools.contains(&event.user.pool) {
             return Err(Unsettled::Quarantine(QuarantineReason::PoolNotAllowed, String::new()));
@@ -247,6 +250,7 @@ where
         record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
         record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
         record.confirmed = Some(settlement.confirm);
+        record.seconds_since_received = Some(waited(&opened.envelope, self.clock.now()));
         self.store(&record)
     }
 
@@ -345,6 +349,12 @@ fn dead_letter(
         }
     }
     attributes
+}
+
+/// In seconds, to the millisecond.
+fn waited(envelope: &Envelope, now: Timestamp) -> f64 {
+    let seconds = now.since(envelope.received_at).as_secs_f64();
+    (seconds * 1000.0).round() / 1000.0
 }
 
 fn unreadable() -> Unsettled {

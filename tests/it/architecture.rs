@@ -18,13 +18,14 @@ const TIERS: [(&str, &[&str], bool); 5] = [
             "envelope",
             "assurance",
             "audit",
+            "metrics",
         ],
         true,
     ),
     ("ports", &["ports"], false),
     ("use cases", &["key_cache", "intake", "settlement"], true),
     ("adapters", &["lambda", "aws", "local", "config", "clock", "telemetry"], false),
-    ("command line", &["cli"], false),
+    ("programs", &["cli", "pretraffic"], false),
 ];
 
 /// Settings and clock are for every adapter.

@@ -28,6 +28,8 @@ mod counted;
 mod crash;
 mod decide;
 mod front_door;
+mod metrics;
+mod pretraffic;
 mod senders;
 mod setup;
 mod vectors;

@@ -1,0 +1,49 @@
+//! The function that `CodeDeploy` calls before new versions take traffic.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use idv_callback::aws::{AwsConnection, CallLimits, Deployments, LambdaVersions, StoredKeyRing};
+use idv_callback::clock::SystemClock;
+use idv_callback::config::{Environment, PreTrafficConfig};
+use idv_callback::pretraffic::PreTraffic;
+use idv_callback::telemetry;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    telemetry::run_function(run())
+}
+
+async fn run() -> Result<(), Error> {
+    let environment = Environment::of_this_process();
+    let config = PreTrafficConfig::read(&environment)?;
+    let connection = AwsConnection::of_function(&environment, CallLimits::PRETRAFFIC)?;
+    let deployments = Deployments::new(&connection);
+    let check = Arc::new(PreTraffic {
+        versions: LambdaVersions::new(&connection),
+        keys: StoredKeyRing::new(&connection, &config.key_ring),
+        clock: SystemClock,
+        profile: config.profile,
+        callback: config.callback,
+        consumer: config.consumer,
+    });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let (check, deployments) = (Arc::clone(&check), deployments.clone());
+        async move {
+            let id = |name: &str| event.payload[name].as_str().unwrap_or_default().to_owned();
+            let (deployment, execution) = (id("DeploymentId"), id("LifecycleEventHookExecutionId"));
+            let found = check.check().await;
+            match &found {
+                Ok(()) => tracing::info!(deployment, "the new versions are fit"),
+                Err(unfit) => tracing::error!(deployment, %unfit, "a new version is not fit"),
+            }
+            deployments
+                .report(&deployment, &execution, found.is_ok())
+                .await
+                .map_err(|fault| fault.to_string())?;
+            Ok::<_, Error>(Value::Bool(found.is_ok()))
+        }
+    }))
+    .await
+}

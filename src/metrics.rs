@@ -1,0 +1,226 @@
+//! What is counted: for each audit record its metrics, in CloudWatch's embedded metric format.
+//!
+//! A metric is derived from an audit record and from nothing else, so the dashboard cannot tell another story than the
+//! log. The format is Amazon CloudWatch user guide, "Specification: Embedded metric format": one JSON object a line,
+//! which CloudWatch Logs turns into metrics without a call from the function.
+
+use serde_json::{Map, Value, json};
+
+use crate::assurance::QuarantineReason;
+use crate::audit::{AuditCode, AuditRecord};
+
+/// What is counted or measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Requests that came to the callback function, whatever became of them.
+    Received,
+    /// Callbacks that were authenticated, read and stored.
+    Accepted,
+    /// Callbacks that were authenticated and stored, but whose body cannot be read.
+    AcceptedUnreadable,
+    /// Messages that SQS took: `Accepted` and `AcceptedUnreadable` together.
+    Enqueued,
+    /// Callbacks that were not authenticated, by cause.
+    Refused,
+    /// Requests that were no callback at all, by cause.
+    Rejected,
+    /// Callbacks whose sender was asked to try again, by cause.
+    Deferred,
+    /// Accepted callbacks, by the id of the webhook key that signed them.
+    KeyUse,
+    /// Approvals written onto a user.
+    Applied,
+    /// Other results written onto a user without an approval.
+    Recorded,
+    /// Approvals that do not reach the policy.
+    Insufficient,
+    /// Approvals that were taken back.
+    Revoked,
+    /// Events that change nothing but the receipt.
+    Noted,
+    /// Events older than what was applied last.
+    Superseded,
+    /// Events that were applied before.
+    Duplicate,
+    /// Synthetic callbacks that came through.
+    Probed,
+    /// Messages that went to the dead letters, by reason.
+    Quarantined,
+    /// Of these, those that an attack or a mix-up of people would look like.
+    Suspicious,
+    /// Messages that went back to the queue because of a fault that passes.
+    Retried,
+    /// Of these, those that AWS throttled.
+    Throttled,
+    /// Messages that went back to the queue because of a fault that an operator must mend.
+    Misconfigured,
+    /// Messages that went back untried.
+    Left,
+    /// From the callback's arrival to the user's confirmation, in seconds.
+    CallbackToConfirmed,
+}
+
+impl Metric {
+    /// Every metric, for tables and tests.
+    pub const ALL: [Self; 23] = [
+        Self::Received,
+        Self::Accepted,
+        Self::AcceptedUnreadable,
+        Self::Enqueued,
+        Self::Refused,
+        Self::Rejected,
+        Self::Deferred,
+        Self::KeyUse,
+        Self::Applied,
+        Self::Recorded,
+        Self::Insufficient,
+        Self::Revoked,
+        Self::Noted,
+        Self::Superseded,
+        Self::Duplicate,
+        Self::Probed,
+        Self::Quarantined,
+        Self::Suspicious,
+        Self::Retried,
+        Self::Throttled,
+        Self::Misconfigured,
+        Self::Left,
+        Self::CallbackToConfirmed,
+    ];
+
+    /// The name in CloudWatch.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Received => "Received",
+            Self::Accepted => "Accepted",
+            Self::AcceptedUnreadable => "AcceptedUnreadable",
+            Self::Enqueued => "Enqueued",
+            Self::Refused => "Refused",
+            Self::Rejected => "Rejected",
+            Self::Deferred => "Deferred",
+            Self::KeyUse => "KeyUse",
+            Self::Applied => "Applied",
+            Self::Recorded => "Recorded",
+            Self::Insufficient => "Insufficient",
+            Self::Revoked => "Revoked",
+            Self::Noted => "Noted",
+            Self::Superseded => "Superseded",
+            Self::Duplicate => "Duplicate",
+            Self::Probed => "Probed",
+            Self::Quarantined => "Quarantined",
+            Self::Suspicious => "Suspicious",
+            Self::Retried => "Retried",
+            Self::Throttled => "Throttled",
+            Self::Misconfigured => "Misconfigured",
+            Self::Left => "Left",
+            Self::CallbackToConfirmed => "CallbackToConfirmed",
+        }
+    }
+
+    /// The unit in CloudWatch.
+    pub fn unit(self) -> &'static str {
+        if self == Self::CallbackToConfirmed { "Seconds" } else { "Count" }
+    }
+
+    /// What the metric is broken down by, beside its total.
+    pub fn dimension(self) -> Option<&'static str> {
+        match self {
+            Self::Refused | Self::Rejected | Self::Deferred => Some("Cause"),
+            Self::Quarantined => Some("Reason"),
+            Self::KeyUse => Some("KeyId"),
+            _ => None,
+        }
+    }
+}
+
+/// Reasons of a quarantine that somebody should look at now: forged on the inside, or meant for somebody else.
+pub const SUSPICIOUS: [QuarantineReason; 5] = [
+    QuarantineReason::BadSeal,
+    QuarantineReason::PoolNotAllowed,
+    QuarantineReason::BindingMismatch,
+    QuarantineReason::EventConflict,
+    QuarantineReason::SubjectConflict,
+];
+
+/// Error codes by which AWS says "slower".
+const THROTTLING: [&str; 7] = [
+    "KmsThrottled",
+    "LimitExceededException",
+    "RequestThrottled",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// The metrics of a record.
+pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
+    let reason = record.reason.as_deref().unwrap_or_default();
+    let mut metrics = of_code(record.kind());
+    if record.kind() == AuditCode::Quarantined && SUSPICIOUS.iter().any(|other| other.code() == reason) {
+        metrics.push(Metric::Suspicious);
+    }
+    if record.kind() == AuditCode::Retried && THROTTLING.iter().any(|code| reason.ends_with(code)) {
+        metrics.push(Metric::Throttled);
+    }
+    let mut values: Vec<_> = metrics.into_iter().map(|metric| (metric, 1.0)).collect();
+    if let (Some(true), Some(seconds)) = (record.confirmed, record.seconds_since_received) {
+        values.push((Metric::CallbackToConfirmed, seconds));
+    }
+    values
+}
+
+fn of_code(code: AuditCode) -> Vec<Metric> {
+    use crate::assurance::Settled;
+    match code {
+        AuditCode::Started => vec![],
+        AuditCode::Accepted => vec![Metric::Received, Metric::Accepted, Metric::Enqueued, Metric::KeyUse],
+        AuditCode::AcceptedUnreadable => {
+            vec![Metric::Received, Metric::AcceptedUnreadable, Metric::Enqueued, Metric::KeyUse]
+        }
+        AuditCode::Refused => vec![Metric::Received, Metric::Refused],
+        AuditCode::Rejected => vec![Metric::Received, Metric::Rejected],
+        AuditCode::Deferred => vec![Metric::Received, Metric::Deferred],
+        AuditCode::Settled(Settled::Applied) => vec![Metric::Applied],
+        AuditCode::Settled(Settled::Recorded) => vec![Metric::Recorded],
+        AuditCode::Settled(Settled::Insufficient) => vec![Metric::Insufficient],
+        AuditCode::Settled(Settled::Revoked) => vec![Metric::Revoked],
+        AuditCode::Settled(Settled::Noted) => vec![Metric::Noted],
+        AuditCode::Settled(Settled::Superseded) => vec![Metric::Superseded],
+        AuditCode::Settled(Settled::Duplicate) => vec![Metric::Duplicate],
+        AuditCode::Probed => vec![Metric::Probed],
+        AuditCode::Quarantined => vec![Metric::Quarantined],
+        AuditCode::Retried => vec![Metric::Retried],
+        AuditCode::Misconfigured => vec![Metric::Misconfigured],
+        AuditCode::Left => vec![Metric::Left],
+    }
+}
+
+/// The line that CloudWatch Logs reads the record's metrics from; none where there are none. Of the record it holds
+/// counted words and the key's id, nothing about anybody.
+pub fn embedded(record: &AuditRecord, namespace: &str) -> Option<Value> {
+    let values = of(record);
+    if values.is_empty() {
+        return None;
+    }
+    let definition = |metric: Metric| json!({ "Name": metric.name(), "Unit": metric.unit() });
+    let directive = |dimensions: Value, metrics: Vec<Value>| json!({ "Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics });
+    let plain = values.iter().filter(|(metric, _)| metric.dimension().is_none());
+    let plain: Vec<_> = plain.map(|(metric, _)| definition(*metric)).collect();
+    let mut directives = Vec::new();
+    if !plain.is_empty() {
+        directives.push(directive(json!([[]]), plain));
+    }
+    let mut members = Map::new();
+    for (metric, value) in &values {
+        if let Some(dimension) = metric.dimension() {
+            let word = if *metric == Metric::KeyUse { record.key_id() } else { record.reason.as_deref() };
+            members.insert(dimension.to_owned(), json!(word.unwrap_or("none")));
+            directives.push(directive(json!([[], [dimension]]), vec![definition(*metric)]));
+        }
+        members.insert(metric.name().to_owned(), json!(value));
+    }
+    let at = record.at().unix_millis();
+    members.insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": directives }));
+    Some(Value::Object(members))
+}
