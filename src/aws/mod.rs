@@ -3,12 +3,14 @@
 mod cognito;
 mod connection;
 mod failure;
+mod inspection;
 mod key_store;
 mod rollout;
 mod sqs;
 
 pub use cognito::CognitoDirectory;
 pub use connection::{AwsConnection, CallLimits};
+pub use inspection::Inspection;
 pub use key_store::StoredKeyRing;
 pub use rollout::{Deployments, LambdaVersions};
 pub use sqs::{MessageQueue, SqsQueue};

@@ -31,8 +31,9 @@ async fn run() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let (check, deployments) = (Arc::clone(&check), deployments.clone());
         async move {
-            let id = |name: &str| event.payload[name].as_str().unwrap_or_default().to_owned();
-            let (deployment, execution) = (id("DeploymentId"), id("LifecycleEventHookExecutionId"));
+            let text =
+                |name: &str| event.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (deployment, execution) = (text("DeploymentId"), text("LifecycleEventHookExecutionId"));
             let found = check.check().await;
             match &found {
                 Ok(()) => tracing::info!(deployment, "the new versions are fit"),

@@ -37,6 +37,9 @@ pub(super) enum Command {
     Verify(CapturedOptions),
     /// Tell which mistake of the sender explains a refused request.
     Explain(CapturedOptions),
+    /// Check an installation on AWS before somebody depends on it: queues, user pool, app clients, functions, key ring,
+    /// clock. Read-only.
+    Doctor(DoctorOptions),
     /// Make and show key rings.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -70,6 +73,30 @@ pub(super) struct DevOptions {
     /// Real AWS: a user pool that may be written to. Can be given several times.
     #[arg(long, value_name = "ID", requires = "queue_url")]
     pub(super) user_pool: Vec<String>,
+}
+
+/// What to look at; what is not named is not looked at. The stack's output `DoctorCommand` names it all.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct DoctorOptions {
+    /// The callback queue.
+    #[arg(long, value_name = "URL")]
+    pub(super) queue_url: Option<String>,
+    /// The dead-letter queue.
+    #[arg(long, value_name = "URL")]
+    pub(super) dead_letter_queue_url: Option<String>,
+    /// The user pool.
+    #[arg(long, value_name = "ID")]
+    pub(super) user_pool: Option<String>,
+    /// The secret that holds the key ring, by name or ARN.
+    #[arg(long, value_name = "SECRET")]
+    pub(super) key_ring: Option<String>,
+    /// The callback function with its alias, as in idv-callback:live.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(super) callback_function: Option<String>,
+    /// The consumer function with its alias, as in idv-consumer:live.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(super) consumer_function: Option<String>,
 }
 
 /// Which keys and which scheme.

@@ -37,8 +37,12 @@ def package(template, bucket):
     return template
 
 
+def read():
+    return yaml_parse(TEMPLATE.read_text())
+
+
 def main(form, bucket="artifacts"):
-    template = yaml_parse(TEMPLATE.read_text())
+    template = read()
     if form != "parsed":
         package(template, bucket)
     if form == "expanded":
@@ -46,4 +50,5 @@ def main(form, bucket="artifacts"):
     json.dump(template, sys.stdout, indent=1, default=str)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -8,11 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
 use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredKeyRing};
 use idv_callback::clock::SystemClock;
@@ -24,10 +19,10 @@ use idv_callback::ports::{
 };
 use idv_callback::verification::{PoolId, UserReference, Username};
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::aws_endpoint::{AwsEndpoint, environment};
-use crate::setup;
+use crate::emulator::Emulator;
 use crate::world::RING;
 
 /// Where ministack 1.5.33 differs, with the page that says what AWS does.
@@ -225,102 +220,37 @@ async fn the_embedded_stack_keeps_the_contract() {
     assert_eq!(check_users(&pool, &pool_id).await.0, BTreeSet::new());
 }
 
-/// A running ministack.
-struct Emulator {
-    url: String,
-    _process: Child,
+async fn queue(emulator: &Emulator, name: &str, more: Value) -> String {
+    let mut attributes =
+        json!({ "FifoQueue": "true", "VisibilityTimeout": VISIBILITY.as_secs().to_string() });
+    attributes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let made =
+        emulator.call("sqs", "CreateQueue", json!({ "QueueName": name, "Attributes": attributes })).await;
+    made["QueueUrl"].as_str().unwrap().to_owned()
 }
 
-impl Emulator {
-    async fn start() -> Self {
-        let port = setup::free_port();
-        let url = format!("http://127.0.0.1:{port}");
-        let binary = setup::python().join("ministack");
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", setup::python().display());
-        let process = Command::new(&binary)
-            .env_clear()
-            .env("PATH", path)
-            .env("HOME", env!("CARGO_TARGET_TMPDIR"))
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("AWS_ENDPOINT_URL", &url)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} could not be started: {error}", binary.display()));
-        let emulator = Self { url, _process: process };
-        for _ in 0..300 {
-            if emulator.get("/_ministack/health").await {
-                return emulator;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("ministack did not answer within 30 s");
-    }
-
-    async fn get(&self, path: &str) -> bool {
-        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let url = format!("{}{path}", self.url).parse().unwrap();
-        client.get(url).await.is_ok_and(|answer| answer.status().is_success())
-    }
-
-    /// One call of an AWS JSON protocol; who signs it does not matter to the emulator.
-    async fn call(&self, target: &str, body: Value) -> Value {
-        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let service = match target.split('.').next().unwrap() {
-            "AmazonSQS" => "sqs",
-            "secretsmanager" => "secretsmanager",
-            _ => "cognito-idp",
-        };
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=test/20261122/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        let request = Request::post(&self.url)
-            .header("x-amz-target", target)
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("authorization", authorization)
-            .body(Full::from(body.to_string()))
-            .unwrap();
-        let answer = client.request(request).await.unwrap();
-        let status = answer.status();
-        let text = answer.into_body().collect().await.unwrap().to_bytes();
-        assert!(status.is_success(), "{target}: {status} {}", String::from_utf8_lossy(&text));
-        serde_json::from_slice(&text).unwrap_or(Value::Null)
-    }
-
-    async fn queue(&self, name: &str, more: Value) -> String {
-        let mut attributes =
-            json!({ "FifoQueue": "true", "VisibilityTimeout": VISIBILITY.as_secs().to_string() });
-        attributes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let made =
-            self.call("AmazonSQS.CreateQueue", json!({ "QueueName": name, "Attributes": attributes })).await;
-        made["QueueUrl"].as_str().unwrap().to_owned()
-    }
-
-    /// A pool with the assurance attributes, and the user ada in it.
-    async fn pool(&self) -> PoolId {
-        let call = |action: &str| format!("AWSCognitoIdentityProviderService.{action}");
-        let schema: Vec<_> = idv_callback::assurance::ASSURANCE_ATTRIBUTES
-            .iter()
-            .map(|name| {
-                let name = name.trim_start_matches("custom:");
-                json!({ "Name": name, "AttributeDataType": "String", "Mutable": true })
-            })
-            .collect();
-        let made =
-            self.call(&call("CreateUserPool"), json!({ "PoolName": "contract", "Schema": schema })).await;
-        let pool = made["UserPool"]["Id"].as_str().unwrap().to_owned();
-        let client = json!({ "UserPoolId": pool, "ClientName": "contract" });
-        let client = self.call(&call("CreateUserPoolClient"), client).await;
-        let sign_up = json!({
-            "ClientId": client["UserPoolClient"]["ClientId"],
-            "Username": "ada",
-            "Password": "Correct-horse-9",
-        });
-        self.call(&call("SignUp"), sign_up).await;
-        PoolId::new(&pool).unwrap()
-    }
+/// A pool with the assurance attributes, and the user ada in it.
+async fn pool(emulator: &Emulator) -> PoolId {
+    let schema: Vec<_> = idv_callback::assurance::ASSURANCE_ATTRIBUTES
+        .iter()
+        .map(|name| {
+            let name = name.trim_start_matches("custom:");
+            json!({ "Name": name, "AttributeDataType": "String", "Mutable": true })
+        })
+        .collect();
+    let made = emulator
+        .call("cognito-idp", "CreateUserPool", json!({ "PoolName": "contract", "Schema": schema }))
+        .await;
+    let pool = made["UserPool"]["Id"].as_str().unwrap().to_owned();
+    let client = json!({ "UserPoolId": pool, "ClientName": "contract" });
+    let client = emulator.call("cognito-idp", "CreateUserPoolClient", client).await;
+    let sign_up = json!({
+        "ClientId": client["UserPoolClient"]["ClientId"],
+        "Username": "ada",
+        "Password": "Correct-horse-9",
+    });
+    emulator.call("cognito-idp", "SignUp", sign_up).await;
+    PoolId::new(&pool).unwrap()
 }
 
 #[tokio::test]
@@ -329,19 +259,19 @@ async fn an_independent_emulator_keeps_the_contract_but_for_known_differences() 
     let limits = CallLimits { attempt: Duration::from_secs(8), operation: Duration::from_secs(9) };
     let connection = AwsConnection::of_function(&environment(&emulator.url), limits).unwrap();
 
-    let dead = emulator.queue("dead.fifo", json!({})).await;
+    let dead = queue(&emulator, "dead.fifo", json!({})).await;
     let arn = "arn:aws:sqs:us-east-1:000000000000:dead.fifo";
     let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES }).to_string();
-    let callbacks = emulator.queue("idv.fifo", json!({ "RedrivePolicy": redrive })).await;
+    let callbacks = queue(&emulator, "idv.fifo", json!({ "RedrivePolicy": redrive })).await;
     let both = MessageQueue::new(&connection, &callbacks, &dead);
     let mut broken = check_queue(&both.callbacks, &SqsQueue::new(&connection, &dead), &both).await.0;
 
-    let pool = emulator.pool().await;
+    let pool = pool(&emulator).await;
     broken.extend(check_users(&CognitoDirectory::new(&connection), &pool).await.0);
     assert_eq!(broken, DIFFERENCES.iter().map(|(rule, _)| *rule).collect());
 
     let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
-    emulator.call("secretsmanager.CreateSecret", secret).await;
+    emulator.call("secretsmanager", "CreateSecret", secret).await;
     let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("idv/key-ring".to_owned()));
     assert_eq!(store.fetch().await.unwrap_or_else(|error| panic!("{error}")).webhook[0].id, "wh-1");
     let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("no-such".to_owned()));
@@ -356,10 +286,10 @@ async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
 
     let emulator = Emulator::start().await;
     let (dead, callbacks) =
-        (emulator.queue("dead.fifo", json!({})).await, emulator.queue("idv.fifo", json!({})).await);
-    let pool = emulator.pool().await;
+        (queue(&emulator, "dead.fifo", json!({})).await, queue(&emulator, "idv.fifo", json!({})).await);
+    let pool = pool(&emulator).await;
     let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
-    emulator.call("secretsmanager.CreateSecret", secret).await;
+    emulator.call("secretsmanager", "CreateSecret", secret).await;
     let credentials = AwsEndpoint::answering(|_| {
         let until = "2099-01-01T00:00:00Z";
         Some((200, json!({ "AccessKeyId": "a", "SecretAccessKey": "b", "Token": "c", "Expiration": until })))
@@ -402,7 +332,7 @@ async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
         words.push(record["event"].as_str().unwrap().to_owned());
     }
     let who = json!({ "UserPoolId": pool.as_str(), "Username": "ada" });
-    let user = emulator.call("AWSCognitoIdentityProviderService.AdminGetUser", who).await;
+    let user = emulator.call("cognito-idp", "AdminGetUser", who).await;
     assert_eq!(user["UserStatus"], "CONFIRMED");
     assert!(user["UserAttributes"].to_string().contains("did:blockid:"));
 

@@ -27,6 +27,8 @@ mod contract;
 mod counted;
 mod crash;
 mod decide;
+mod deployed;
+mod emulator;
 mod front_door;
 mod metrics;
 mod pretraffic;

@@ -67,12 +67,12 @@ async fn sound_versions_pass_and_the_probe_touches_nobody() {
 async fn unsound_versions_are_held_back_with_the_step_that_failed() {
     let always = |answer: Value| -> Box<Answer> { Box::new(move |_| answer.clone()) };
     let cases: [(&'static str, Box<Answer>, &str); 5] = [
-        ("callback:2", always(json!({ "statusCode": 202 })), "a forged callback: answered with status 202"),
-        ("callback:2", always(json!({ "statusCode": 401 })), "a signed callback: answered with status 401"),
+        ("callback:2", always(json!({ "statusCode": 202 })), "a forged callback: answered with 202"),
+        ("callback:2", always(json!({ "statusCode": 401 })), "a signed callback: answered with 401"),
         (
             "callback:2",
             always(json!({ "errorType": "Runtime.ExitError" })),
-            "expected 401 (Runtime.ExitError)",
+            "answered with Runtime.ExitError, expected 401",
         ),
         (
             "consumer:2",

@@ -5,7 +5,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PYTHON_PACKAGES: [&str; 3] = ["ministack==1.5.33", "standardwebhooks==1.1.0", "stripe==16.1.0"];
+const PYTHON_PACKAGES: [&str; 5] = [
+    "aws-sam-translator==1.115.0",
+    "cfn-lint==1.58.0",
+    "ministack==1.5.33",
+    "standardwebhooks==1.1.0",
+    "stripe==16.1.0",
+];
 const NODE_PACKAGES: [&str; 1] = ["standardwebhooks@1.0.0"];
 
 fn tools() -> PathBuf {

@@ -1,0 +1,89 @@
+//! `idvctl doctor`: looks at an installation on AWS and says what is wrong with it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::DoctorOptions;
+use super::output::{Failure, Output, outcome};
+use crate::aws::{AwsConnection, CallLimits, Inspection, StoredKeyRing};
+use crate::clock::SystemClock;
+use crate::config::{Environment, KeyRingSource};
+use crate::ports::{Clock as _, KeyStore as _};
+use crate::preflight::{Finding, Installation, Verdict, examine};
+
+/// A person waits, so a slow answer is better than none.
+const LIMITS: CallLimits = CallLimits { attempt: Duration::from_secs(5), operation: Duration::from_secs(12) };
+
+pub(super) async fn run(
+    options: &DoctorOptions,
+    environment: &Environment,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let connection = AwsConnection::of_process(environment, LIMITS).await;
+    let connection = connection.map_err(|error| Failure::usage(error.to_string()))?;
+    let installation = look(options, &connection).await;
+    let findings = examine(&installation, SystemClock.now());
+    report(&findings, output)?;
+    let has = |sort: fn(&Verdict) -> bool| findings.iter().any(|finding| sort(&finding.verdict));
+    if has(|verdict| matches!(verdict, Verdict::Wrong { .. })) {
+        return Ok(outcome(false));
+    }
+    if has(|verdict| matches!(verdict, Verdict::Unknown { .. })) {
+        return Err(Failure::unreachable("not everything could be looked at"));
+    }
+    Ok(outcome(true))
+}
+
+/// Asks for what the options name.
+async fn look(options: &DoctorOptions, connection: &AwsConnection) -> Installation {
+    let inspection = Inspection::new(connection);
+    let mut installation = Installation::default();
+    if let Some(url) = &options.queue_url {
+        let queue = inspection.queue(url).await;
+        installation.clocks = inspection.server_time().map(|there| (SystemClock.now(), there));
+        if let (Ok(queue), Some(_)) = (&queue, &options.consumer_function) {
+            installation.mappings = Some(inspection.mappings(&queue.arn).await);
+        }
+        installation.queue = Some(queue);
+    }
+    if let Some(url) = &options.dead_letter_queue_url {
+        installation.dead_letters = Some(inspection.queue(url).await);
+    }
+    if let Some(pool) = &options.user_pool {
+        installation.pool = Some(inspection.pool(pool).await);
+    }
+    if let Some(name) = &options.callback_function {
+        installation.callback = Some(inspection.function(name).await);
+    }
+    if let Some(name) = &options.consumer_function {
+        installation.consumer = Some(inspection.function(name).await);
+    }
+    if let Some(secret) = &options.key_ring {
+        let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret.clone())).fetch().await;
+        installation.key_ring = Some((secret.clone(), ring.map_err(|error| error.to_string())));
+    }
+    installation
+}
+
+fn report(findings: &[Finding], output: Output) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for Finding { check, verdict } in findings {
+        let (word, found, remedy) = match verdict {
+            Verdict::Fine(found) => ("ok", found, None),
+            Verdict::Doubtful { found, remedy } => ("doubtful", found, Some(remedy)),
+            Verdict::Wrong { found, remedy } => ("WRONG", found, Some(remedy)),
+            Verdict::Unknown { found, remedy } => ("unknown", found, Some(remedy)),
+        };
+        output.line(format!("{word:<9} {check}: {found}"))?;
+        if let Some(remedy) = remedy {
+            output.line(format!("          -> {remedy}"))?;
+        }
+        lines.push(
+            json!({ "check": check, "verdict": word.to_lowercase(), "found": found, "remedy": remedy }),
+        );
+    }
+    output.value(&json!({ "findings": lines }))?;
+    Ok(())
+}

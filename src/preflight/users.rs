@@ -1,0 +1,104 @@
+//! The user pool and its app clients.
+
+use super::{AppClient, Finding, Installation, Pool};
+use crate::assurance::{ASSURANCE_ATTRIBUTES, names};
+
+pub(super) fn examine(installation: &Installation) -> Vec<Finding> {
+    let pool = match &installation.pool {
+        None => return Vec::new(),
+        Some(Err(problem)) => return vec![Finding::unknown("user pool", problem)],
+        Some(Ok(pool)) => pool,
+    };
+    let mut findings = schema(pool);
+    findings.extend(clients(pool));
+    findings.extend(sign_up(pool));
+    findings
+}
+
+fn schema(pool: &Pool) -> Vec<Finding> {
+    const CHECK: &str = "user pool: schema";
+    let mut findings = Vec::new();
+    for name in ASSURANCE_ATTRIBUTES {
+        let Some(attribute) = pool.schema.iter().find(|attribute| attribute.name == name) else {
+            let remedy = "add it (String, mutable); Cognito adds attributes to a pool at any time, and never takes one away";
+            findings.push(Finding::wrong(CHECK, format!("{name} is missing"), remedy));
+            continue;
+        };
+        let immovable = "an attribute cannot be changed or removed: this needs another pool";
+        if !attribute.mutable {
+            findings.push(Finding::wrong(CHECK, format!("{name} is immutable"), immovable));
+        }
+        if !attribute.string {
+            findings.push(Finding::wrong(CHECK, format!("{name} is not a String"), immovable));
+        }
+        let longest = longest_value(name);
+        if attribute.maximum_length.is_some_and(|length| length < longest) {
+            let found = format!("{name} holds less than {longest} characters");
+            findings.push(Finding::doubtful(CHECK, found, immovable));
+        }
+    }
+    if findings.is_empty() {
+        let count = ASSURANCE_ATTRIBUTES.len();
+        findings.push(Finding::fine(CHECK, format!("all {count} assurance attributes, mutable strings")));
+    }
+    findings
+}
+
+/// The longest value that this system writes, in characters: the bounds of `verification` and of the receipt.
+fn longest_value(name: &str) -> usize {
+    match name {
+        names::IAL | names::AAL => 1,
+        names::IDV_STATUS => 12,
+        names::IDV_PROOFED_AT | names::IDV_EXPIRES_AT => 24,
+        names::IDV_EVIDENCE | names::IDV_FRAMEWORK => 64,
+        _ => 256,
+    }
+}
+
+fn clients(pool: &Pool) -> Vec<Finding> {
+    const CHECK: &str = "app clients";
+    let wrong: Vec<_> = pool.clients.iter().filter_map(|client| writes_assurance(CHECK, client)).collect();
+    if !wrong.is_empty() {
+        return wrong;
+    }
+    vec![Finding::fine(CHECK, format!("none of {} may write an assurance attribute", pool.clients.len()))]
+}
+
+fn writes_assurance(check: &'static str, client: &AppClient) -> Option<Finding> {
+    let remedy =
+        "set its write attributes to those that users may edit (aws cognito-idp update-user-pool-client)";
+    let who = format!("{} ({})", client.name, client.id);
+    let Some(writable) = &client.writable else {
+        let found =
+            format!("{who} does not say what it may write, and AWS' pages disagree on what that means");
+        return Some(Finding::wrong(check, found, remedy));
+    };
+    let written: Vec<_> =
+        writable.iter().map(String::as_str).filter(|name| ASSURANCE_ATTRIBUTES.contains(name)).collect();
+    let found = format!("anybody who signs in through {who} can write {}", written.join(", "));
+    (!written.is_empty()).then(|| Finding::wrong(check, found, remedy))
+}
+
+fn sign_up(pool: &Pool) -> Vec<Finding> {
+    const CHECK: &str = "user pool: sign-up";
+    let mut findings = Vec::new();
+    if !pool.verified_by_code.is_empty() {
+        let found = format!(
+            "a code is sent to verify {}, and with it people confirm themselves without a proof",
+            pool.verified_by_code.join(", ")
+        );
+        findings.push(Finding::wrong(CHECK, found, "take AutoVerifiedAttributes off the pool"));
+    }
+    if !pool.self_sign_up {
+        let remedy = "set AllowAdminCreateUserOnly to false, if people are to sign up by themselves";
+        findings.push(Finding::doubtful(CHECK, "only administrators can make users", remedy));
+    }
+    if pool.case_sensitive {
+        let remedy = "nothing, if the sign-up page keeps one spelling; the setting cannot be changed";
+        findings.push(Finding::doubtful(CHECK, "user names differ by capital letters", remedy));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::fine(CHECK, "open, and the proof is the only confirmation"));
+    }
+    findings
+}

@@ -1,0 +1,356 @@
+//! The real template with the real binaries on an emulator of AWS that enforces IAM, over TLS: API Gateway, Lambda, SQS,
+//! Cognito, logs.
+//!
+//! What the emulator (ministack 1.5.33) cannot create is left out by name: `LEFT_OUT` in `tests/infra/deploy.py`. Where
+//! it is known to behave unlike AWS is listed in [`DIFFERENCES`]; a difference that goes away fails the test.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use idv_callback::clock::SystemClock;
+use idv_callback::delivery::{SignatureProfile, sign};
+use idv_callback::ports::Clock as _;
+use idv_callback::verification::SYNTHETIC_POOL;
+use serde_json::{Value, json};
+
+use crate::aws_endpoint::AwsEndpoint;
+use crate::emulator::{Emulator, script};
+use crate::world::{RING, ring, with, with_metadata};
+
+/// Where the emulator is unlike AWS in what these tests touch, with the page that says what AWS does.
+const DIFFERENCES: [(&str, &str); 3] = [
+    (
+        "the secret of the template is known by its ARN",
+        "Ref of a secret is its ARN (CloudFormation, AWS::SecretsManager::Secret, \"Return values\"); here it is the \
+         name, which no policy matches, so the ring is in a secret of its own, given by KeyRingSecretArn",
+    ),
+    (
+        "a path that the API does not have is 404",
+        "GatewayResponses give MISSING_AUTHENTICATION_TOKEN another status (API Gateway developer guide, \"Gateway \
+         response types\")",
+    ),
+    (
+        "the audit trail reaches the bucket as the lines that were written",
+        "Firehose decompresses and extracts messages (Firehose developer guide, \"Decompress CloudWatch Logs\")",
+    ),
+];
+
+/// A deployed stack.
+struct Stack {
+    emulator: Emulator,
+    outputs: Value,
+    api: String,
+}
+
+const NAME: &str = "idv";
+
+async fn deploy(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_callback")).parent().unwrap().to_str().unwrap();
+    let deploy = script("deploy.py");
+    let arguments = [&[deploy.as_str(), name, binaries], more].concat();
+    emulator.python(&arguments).output().await.unwrap()
+}
+
+impl Stack {
+    async fn deploy(variables: &[(&str, &str)]) -> Self {
+        let emulator = Emulator::start_guarded(variables).await;
+        let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
+        let secret = emulator.call("secretsmanager", "CreateSecret", secret).await;
+        let ring = format!("KeyRingSecretArn={}", secret["ARN"].as_str().unwrap());
+        let parameters = ["--parameter", &ring, "--parameter", "Binding=optional"];
+        let output = deploy(&emulator, NAME, &parameters).await;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{complaint} {}", emulator.log());
+        let outputs: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let api = outputs["CallbackUrl"].as_str().unwrap().split(['/', '.']).nth(2).unwrap().to_owned();
+        Self { emulator, outputs, api }
+    }
+
+    fn output(&self, name: &str) -> &str {
+        self.outputs[name].as_str().unwrap_or_else(|| panic!("no output {name}"))
+    }
+
+    /// Somebody signs up, through the app client, as a browser would.
+    async fn sign_up(&self, username: &str) {
+        let sign_up = json!({
+            "ClientId": self.output("UserPoolClientId"),
+            "Username": username,
+            "Password": "Correct-horse-9",
+        });
+        self.emulator.call("cognito-idp", "SignUp", sign_up).await;
+    }
+
+    async fn user(&self, username: &str) -> Value {
+        let who = json!({ "UserPoolId": self.output("UserPoolId"), "Username": username });
+        self.emulator.call("cognito-idp", "AdminGetUser", who).await
+    }
+
+    async fn confirmed(&self, username: &str) -> Value {
+        eventually("a confirmed user", || async {
+            let user = self.user(username).await;
+            (user["UserStatus"] == "CONFIRMED").then_some(user)
+        })
+        .await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/restapis/{}/v1/_user_request_{path}", self.emulator.url, self.api)
+    }
+
+    fn approval(&self, username: &str, event_id: &str) -> Value {
+        let event = crate::world::approval(username, event_id, 0);
+        let now = with(event, "occurred_at", json!(SystemClock.now().to_string()));
+        with_metadata(now, "cognito_user_pool", json!(self.output("UserPoolId")))
+    }
+
+    /// Posts a body, signed by the ring's key, through API Gateway.
+    async fn post(&self, message_id: &str, body: Vec<u8>) -> (u16, Value) {
+        let profile = SignatureProfile::StandardWebhooks;
+        let headers = sign(&profile, &ring().webhook[0].secret, message_id, SystemClock.now(), &body);
+        self.post_as(headers, body).await
+    }
+
+    async fn post_as(&self, headers: Vec<(String, String)>, body: Vec<u8>) -> (u16, Value) {
+        let mut request = Request::post(self.url("/idv-callback")).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        self.emulator.send(request.body(Full::from(body)).unwrap()).await
+    }
+
+    async fn messages(&self, queue: &str) -> i64 {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let ask = json!({ "QueueUrl": self.output(queue), "AttributeNames": names });
+        let answer = self.emulator.call("sqs", "GetQueueAttributes", ask).await;
+        names.iter().map(|name| answer["Attributes"][name].as_str().unwrap().parse::<i64>().unwrap()).sum()
+    }
+
+    /// Every line that the functions and API Gateway have logged.
+    async fn log(&self) -> Vec<String> {
+        let groups = self.emulator.call("logs", "DescribeLogGroups", json!({})).await;
+        let mut lines = Vec::new();
+        for group in groups["logGroups"].as_array().unwrap() {
+            let ask = json!({ "logGroupName": group["logGroupName"] });
+            let events = self.emulator.call("logs", "FilterLogEvents", ask).await;
+            let events = events["events"].as_array().unwrap().iter();
+            lines.extend(events.map(|event| event["message"].as_str().unwrap().to_owned()));
+        }
+        lines
+    }
+
+    async fn records(&self) -> Vec<Value> {
+        let lines = self.log().await;
+        let values =
+            lines.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok());
+        values.filter(|value: &Value| value["schema"] == "idv-audit/1").collect()
+    }
+
+    async fn record(&self, word: &str, event_id: &str) -> Value {
+        eventually(word, || async {
+            let mut records = self.records().await.into_iter();
+            records.find(|record| record["event"] == word && record["event_id"] == event_id)
+        })
+        .await
+    }
+}
+
+/// Asks until there is an answer, for half a minute.
+async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    for _ in 0..150 {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("{what}: not within 30 s");
+}
+
+fn attribute<'a>(user: &'a Value, name: &str) -> Option<&'a str> {
+    let mut attributes = user["UserAttributes"].as_array().unwrap().iter();
+    attributes.find(|attribute| attribute["Name"] == name)?["Value"].as_str()
+}
+
+#[tokio::test]
+async fn the_loop_closes_on_the_deployed_template() {
+    let stack = Stack::deploy(&[]).await;
+    let mut broken = BTreeSet::new();
+
+    // The whole loop.
+    stack.sign_up("CANARY-ada").await;
+    assert_eq!(stack.user("CANARY-ada").await["UserStatus"], "UNCONFIRMED");
+    let body = stack.approval("CANARY-ada", "evt_1").to_string().into_bytes();
+    let (status, receipt) = stack.post("msg_1", body.clone()).await;
+    assert_eq!(status, 202, "{receipt} {:#?}", stack.log().await);
+    let user = stack.confirmed("CANARY-ada").await;
+    assert_eq!(attribute(&user, "custom:blockid_sub"), Some("did:blockid:CANARY-ada"));
+    assert_eq!(attribute(&user, "custom:ial"), Some("2"));
+    let applied = stack.record("applied", "evt_1").await;
+    assert_eq!(applied["receipt_id"], receipt["receipt_id"]);
+    assert_eq!(stack.messages("QueueUrl").await, 0);
+
+    // Forged: signed by another key; signed for another body; two of a signature's header fields.
+    let other =
+        idv_callback::secret::Secret::parse("somebody-elses-secret-of-32-bytes").unwrap_or_else(|_| panic!());
+    let profile = SignatureProfile::StandardWebhooks;
+    let forged = sign(&profile, &other, "msg_2", SystemClock.now(), &body);
+    assert_eq!(stack.post_as(forged, body.clone()).await.0, 401);
+    let signed = sign(&profile, &ring().webhook[0].secret, "msg_2", SystemClock.now(), b"{}");
+    assert_eq!(stack.post_as(signed, body.clone()).await.0, 401);
+    let mut twice = sign(&profile, &ring().webhook[0].secret, "msg_2", SystemClock.now(), &body);
+    twice.push(("webhook-id".to_owned(), "msg_3".to_owned()));
+    assert_eq!(stack.post_as(twice, body).await.0, 401);
+    assert_eq!(stack.messages("QueueUrl").await, 0);
+    let enqueued = stack.records().await.iter().filter(|record| record["event"] == "accepted").count();
+    assert_eq!(enqueued, 1, "nothing forged is enqueued");
+
+    // Bytes that are not UTF-8 arrive as they were signed, and what cannot be read is a dead letter with its reason.
+    let (status, receipt) = stack.post("msg_4", b"CANARY\xFF\xFE".to_vec()).await;
+    assert_eq!(status, 202, "{receipt}: the body must arrive as the bytes that were signed");
+    assert_eq!(
+        eventually("a dead letter", || async {
+            Some(stack.messages("DeadLetterQueueUrl").await).filter(|count| *count > 0)
+        })
+        .await,
+        1
+    );
+    let ask = json!({ "QueueUrl": stack.output("DeadLetterQueueUrl"), "MessageAttributeNames": ["All"] });
+    let letters = stack.emulator.call("sqs", "ReceiveMessage", ask).await;
+    let attributes = &letters["Messages"][0]["MessageAttributes"];
+    assert_eq!(attributes["idv-reason"]["StringValue"], "unreadable");
+    assert_eq!(attributes["idv-receipt"]["StringValue"], receipt["receipt_id"]);
+
+    // A batch of three users, of whom one is not there: two are settled, and the third comes back.
+    let mapping = json!({ "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{NAME}.fifo") });
+    let mapping = stack.emulator.call("lambda", "ListEventSourceMappings", mapping).await;
+    let switch = |on: bool| json!({ "UUID": mapping["EventSourceMappings"][0]["UUID"], "Enabled": on });
+    stack.emulator.call("lambda", "UpdateEventSourceMapping", switch(false)).await;
+    for name in ["CANARY-bob", "CANARY-eve"] {
+        stack.sign_up(name).await;
+    }
+    for (number, name) in ["CANARY-bob", "CANARY-nobody", "CANARY-eve"].iter().enumerate() {
+        let id = format!("evt_b{number}");
+        let body = stack.approval(name, &id).to_string().into_bytes();
+        assert_eq!(stack.post(&id, body).await.0, 202);
+    }
+    assert_eq!(stack.messages("QueueUrl").await, 3);
+    stack.emulator.call("lambda", "UpdateEventSourceMapping", switch(true)).await;
+    stack.confirmed("CANARY-bob").await;
+    stack.confirmed("CANARY-eve").await;
+    assert_eq!(stack.record("retried", "evt_b1").await["reason"], "user_not_found");
+    assert_eq!(stack.messages("QueueUrl").await, 1);
+
+    // What is no callback.
+    let get = Request::get(stack.url("/elsewhere")).body(Full::from(Bytes::new())).unwrap();
+    if stack.emulator.send(get).await.0 != 404 {
+        broken.insert("a path that the API does not have is 404");
+    }
+
+    // Nobody's name and nobody's subject is in any log.
+    let log = stack.log().await;
+    assert!(log.iter().any(|line| line.contains("CloudWatchMetrics")), "{log:#?}");
+    let leaks: Vec<_> = log.iter().filter(|line| line.contains("CANARY")).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+
+    if !stack.audit_trail_is_plain().await {
+        broken.insert("the audit trail reaches the bucket as the lines that were written");
+    }
+    let ring = json!({ "StackName": NAME, "LogicalResourceId": "Queue" });
+    stack.emulator.call("cloudformation", "DescribeStackResource", ring).await;
+    if !stack.secrets_are_known_by_arn().await {
+        broken.insert("the secret of the template is known by its ARN");
+    }
+    assert_eq!(broken, DIFFERENCES.iter().map(|(rule, _)| *rule).collect());
+}
+
+impl Stack {
+    async fn audit_trail_is_plain(&self) -> bool {
+        let listed =
+            self.emulator.call("s3", "ListObjectsV2", json!({ "Bucket": self.output("AuditBucket") })).await;
+        !listed["Contents"].is_null()
+    }
+
+    /// Deploys once more, without a secret of our own.
+    async fn secrets_are_known_by_arn(&self) -> bool {
+        let again =
+            deploy(&self.emulator, "second", &["--parameter", "ApiGatewayAccountLogging=existing"]).await;
+        assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+        let outputs: Value = serde_json::from_slice(&again.stdout).unwrap();
+        outputs["KeyRingSecret"].as_str().unwrap().starts_with("arn:")
+    }
+}
+
+/// The roles are proven, not read: what a policy does not allow does not happen, is told as an operator's mistake, and
+/// loses nothing.
+#[tokio::test]
+async fn a_permission_that_is_missing_is_told_and_loses_nothing() {
+    let stack = Stack::deploy(&[]).await;
+    let resource = json!({ "StackName": NAME, "LogicalResourceId": "ConsumerRole" });
+    let resource = stack.emulator.call("cloudformation", "DescribeStackResource", resource).await;
+    let role = resource["StackResourceDetail"]["PhysicalResourceId"].clone();
+    let name = json!({ "RoleName": role, "PolicyName": "consumer" });
+    let policy = stack.emulator.call("iam", "GetRolePolicy", name.clone()).await["PolicyDocument"].clone();
+    let mut without = policy.clone();
+    for statement in without["Statement"].as_array_mut().unwrap() {
+        if statement["Sid"] == "SettleUsers" {
+            statement["Action"] =
+                json!(["cognito-idp:AdminGetUser", "cognito-idp:AdminUpdateUserAttributes"]);
+        }
+    }
+    let put = |document: &Value| with(name.clone(), "PolicyDocument", json!(document.to_string()));
+    stack.emulator.call("iam", "PutRolePolicy", put(&without)).await;
+
+    stack.sign_up("ada").await;
+    let body = stack.approval("ada", "evt_1").to_string().into_bytes();
+    assert_eq!(stack.post("evt_1", body).await.0, 202);
+    let record = stack.record("misconfigured", "evt_1").await;
+    let reason = record["reason"].as_str().unwrap();
+    assert!(reason.starts_with("AdminConfirmSignUp: AccessDenied"), "{reason}");
+    assert_eq!(stack.user("ada").await["UserStatus"], "UNCONFIRMED");
+    assert_eq!((stack.messages("QueueUrl").await, stack.messages("DeadLetterQueueUrl").await), (1, 0));
+
+    stack.emulator.call("iam", "PutRolePolicy", put(&policy)).await;
+    stack.confirmed("ada").await;
+    assert_eq!(stack.record("duplicate", "evt_1").await["confirmed"], true);
+}
+
+/// `CodeDeploy` is not there, so a stand-in takes the report; what the check does to get there is real.
+#[tokio::test]
+async fn the_check_before_traffic_runs_under_its_own_role() {
+    let codedeploy = AwsEndpoint::start().await;
+    let stack = Stack::deploy(&[("AWS_ENDPOINT_URL_CODEDEPLOY", &codedeploy.url)]).await;
+    let hook = json!({ "DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e-1" });
+    let ask = json!({ "FunctionName": format!("CodeDeployHook_{NAME}"), "Payload": hook.to_string() });
+    let answer = stack.emulator.call("lambda", "Invoke", ask).await;
+    assert!(answer["FunctionError"].is_null(), "{answer} {:#?}", stack.log().await);
+    let told = codedeploy.take_asked();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].target, "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus");
+    let expected =
+        json!({ "deploymentId": "d-1", "lifecycleEventHookExecutionId": "e-1", "status": "Succeeded" });
+    assert_eq!(told[0].body, expected, "{:#?}", stack.log().await);
+    // The signed one was really enqueued, and the live consumer let it through.
+    let words = eventually("both probes", || async {
+        let words: Vec<_> =
+            stack.records().await.iter().map(|r| r["event"].as_str().unwrap().to_owned()).collect();
+        (words.iter().filter(|word| *word == "probed").count() == 2).then_some(words)
+    })
+    .await;
+    assert!(words.contains(&"accepted".to_owned()), "{SYNTHETIC_POOL}: {words:?}");
+}
+
+/// What is left out of the template is left out because it has to be: with it the emulator creates no stack.
+#[tokio::test]
+async fn nothing_is_left_out_of_the_template_without_need() {
+    let emulator = Emulator::start().await;
+    for (number, name) in ["deployment-preference", "metric-math"].iter().enumerate() {
+        let output = deploy(&emulator, &format!("with-{number}"), &["--keep", name]).await;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{name} need not be left out any more");
+        assert!(complaint.contains("CodeDeploy") || complaint.contains("metric math"), "{complaint}");
+    }
+}
