@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_cognitoidentityprovider::types::{AttributeDataType, SchemaAttributeType};
-use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
+use aws_sdk_cognitoidentityprovider::types::{
+    AdminCreateUserConfigType, AttributeDataType, SchemaAttributeType, UsernameConfigurationType,
+};
+use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType, ScalingConfig};
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -84,9 +86,9 @@ impl Inspection {
         let answer = self.cognito.describe_user_pool().user_pool_id(id).send().await;
         let answer = answer.map_err(|error| problem("DescribeUserPool", &error))?;
         let pool = answer.user_pool().ok_or("DescribeUserPool: no_pool")?;
-        let case = pool.username_configuration().map(|configuration| configuration.case_sensitive());
+        let case = pool.username_configuration().map(UsernameConfigurationType::case_sensitive);
         let admin = pool.admin_create_user_config();
-        let only_admin = admin.is_some_and(|config| config.allow_admin_create_user_only());
+        let only_admin = admin.is_some_and(AdminCreateUserConfigType::allow_admin_create_user_only);
         Ok(Pool {
             id: id.to_owned(),
             schema: pool.schema_attributes().iter().map(schema_attribute).collect(),
@@ -131,11 +133,8 @@ impl Inspection {
         let answer = self.lambda.get_function_configuration().function_name(name).send().await;
         let answer = answer.map_err(|error| problem("GetFunctionConfiguration", &error))?;
         let variables = answer.environment().and_then(|environment| environment.variables());
-        let arn = answer.function_arn().unwrap_or_default().to_owned();
-        let qualifier = arn.split(':').nth(7).map(str::to_owned);
         Ok(Function {
-            arn,
-            qualifier,
+            asked: name.to_owned(),
             timeout: Duration::from_secs(
                 u64::try_from(answer.timeout().unwrap_or_default()).unwrap_or_default(),
             ),
@@ -181,7 +180,7 @@ fn schema_attribute(attribute: &SchemaAttributeType) -> SchemaAttribute {
 }
 
 fn mapping(mapping: &EventSourceMappingConfiguration) -> Mapping {
-    let concurrency = mapping.scaling_config().and_then(|scaling| scaling.maximum_concurrency());
+    let concurrency = mapping.scaling_config().and_then(ScalingConfig::maximum_concurrency);
     Mapping {
         function_arn: mapping.function_arn().unwrap_or_default().to_owned(),
         enabled: matches!(mapping.state(), Some("Enabled" | "Enabling" | "Creating" | "Updating")),

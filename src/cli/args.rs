@@ -40,7 +40,7 @@ pub(super) enum Command {
     /// Check an installation on AWS before somebody depends on it: queues, user pool, app clients, functions, key ring,
     /// clock. Read-only.
     Doctor(DoctorOptions),
-    /// Make and show key rings.
+    /// Make, show and change key rings, and count the use of keys.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Print a completion script for a shell.
@@ -213,6 +213,83 @@ pub(super) enum KeysCommand {
     New(NewKeysOptions),
     /// Show ids and ages, never secrets.
     Show(ShowKeysOptions),
+    /// Add a key with a fresh secret, or with one that was agreed on.
+    Add(AddKeyOptions),
+    /// Say when a webhook key stops being accepted.
+    Expire(ExpireKeyOptions),
+    /// Take a key off the ring. The last one of a purpose stays.
+    Remove(RemoveKeyOptions),
+    /// Count the callbacks that each webhook key has signed, from audit logs. Exit code 1 when there is none.
+    Use(KeyUseOptions),
+}
+
+/// The ring to change.
+#[derive(Args)]
+pub(super) struct RingFile {
+    /// The key ring, changed in place; - reads standard input and writes standard output.
+    #[arg(long = "ring", default_value = DEFAULT_KEYS, value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum KeyPurpose {
+    Webhook,
+    Seal,
+    Binding,
+}
+
+impl KeyPurpose {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Seal => "seal",
+            Self::Binding => "binding",
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct AddKeyOptions {
+    /// What the key is for.
+    #[arg(value_enum)]
+    pub(super) purpose: KeyPurpose,
+    #[command(flatten)]
+    pub(super) ring: RingFile,
+    /// The key's id. [default: the purpose and today's date]
+    #[arg(long, value_name = "ID")]
+    pub(super) id: Option<String>,
+    /// A file that holds the secret. [default: a fresh one is made]
+    #[arg(long, value_name = "FILE")]
+    pub(super) secret_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct ExpireKeyOptions {
+    /// The key's id.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) ring: RingFile,
+    /// From when it is refused, RFC 3339. [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct RemoveKeyOptions {
+    /// The key's id.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) ring: RingFile,
+}
+
+#[derive(Args)]
+pub(super) struct KeyUseOptions {
+    /// Files of audit records, one a line, as the functions log them; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) logs: Vec<PathBuf>,
 }
 
 #[derive(Args)]

@@ -48,6 +48,10 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(KeysCommand::New(options)) => keys::new(&options, output),
         Command::Keys(KeysCommand::Show(options)) => keys::show(&options, environment, output),
+        Command::Keys(KeysCommand::Add(options)) => keys::add(&options, output),
+        Command::Keys(KeysCommand::Expire(options)) => keys::expire(&options, output),
+        Command::Keys(KeysCommand::Remove(options)) => keys::remove(&options, output),
+        Command::Keys(KeysCommand::Use(options)) => keys::usage(&options, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "idvctl", &mut script);

@@ -44,7 +44,7 @@ fn function(
         Ok(function) => function,
     };
     let mut findings = Vec::new();
-    if function.qualifier.is_none() {
+    if !function.is_qualified() {
         let remedy = "name the alias that takes traffic, as in idv-consumer:live";
         findings.push(Finding::doubtful(check, "was looked at as $LATEST", remedy));
     }
@@ -88,9 +88,9 @@ fn mapping(mappings: &[Mapping], installation: &Installation) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if let Some(Ok(consumer)) = &installation.consumer
-        && mapping.function_arn != consumer.arn
+        && !consumer.is_called(&mapping.function_arn)
     {
-        let found = format!("calls {}, not {}", mapping.function_arn, consumer.arn);
+        let found = format!("calls {}, not {}", mapping.function_arn, consumer.asked);
         findings.push(Finding::wrong(CHECK, found, "map the queue to the alias, or roll-outs pass it by"));
     }
     if !mapping.enabled {

@@ -104,14 +104,25 @@ pub struct AppClient {
 /// A function.
 #[derive(Clone, Debug, Default)]
 pub struct Function {
-    /// The ARN asked for, with its alias.
-    pub arn: String,
-    /// The alias or version asked for; none means `$LATEST`.
-    pub qualifier: Option<String>,
+    /// What was asked for: a name or an ARN, with an alias.
+    pub asked: String,
     /// Its time limit.
     pub timeout: Duration,
     /// Its environment variables.
     pub variables: BTreeMap<String, String>,
+}
+
+impl Function {
+    /// Whether an alias or a version was asked for, rather than `$LATEST`.
+    fn is_qualified(&self) -> bool {
+        let parts = self.asked.split(':').count();
+        if self.asked.starts_with("arn:") { parts == 8 } else { parts == 2 }
+    }
+
+    /// Whether this ARN is what was asked for.
+    fn is_called(&self, arn: &str) -> bool {
+        arn == self.asked || arn.ends_with(&format!(":function:{}", self.asked))
+    }
 }
 
 /// An event source mapping.
@@ -210,7 +221,7 @@ fn key_ring(installation: &Installation, now: Timestamp) -> Vec<Finding> {
         None => return Vec::new(),
         Some((_, Err(problem))) => {
             let remedy = "put a ring there: idvctl keys new -o - (infra/README.md, \"Deploy\")";
-            return vec![Finding::wrong(CHECK, problem, remedy)];
+            return vec![Finding::wrong(CHECK, problem.trim_start_matches("key ring: "), remedy)];
         }
         Some((_, Ok(ring))) => ring,
     };

@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 pub(crate) struct Asked {
     /// `AmazonSQS.SendMessage`
     pub(crate) target: String,
+    /// For services that speak REST: `/2015-03-31/functions/f/invocations`
+    pub(crate) path: String,
     pub(crate) body: Value,
     pub(crate) authorization: String,
 }
@@ -84,6 +86,7 @@ impl Site for AwsEndpoint {
         };
         let asked = Asked {
             target: header("x-amz-target"),
+            path: request.path.clone(),
             body: serde_json::from_slice(&request.body).unwrap_or(Value::Null),
             authorization: header("authorization"),
         };

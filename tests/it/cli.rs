@@ -353,3 +353,69 @@ fn dev_stops_when_asked() {
     assert!(status.success());
     assert!(Path::new(&dev.folder.path().join("ring.json")).exists());
 }
+
+#[test]
+fn a_ring_is_changed_one_key_at_a_time_and_never_left_without_one() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("agreed.txt"), format!("{SECRET}\n")).unwrap();
+    let done = folder.idvctl(&["keys", "add", "webhook", "--id", "wh-2", "--secret-file", "agreed.txt"], "");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "idv-keys.json: webhook key wh-2 added\n");
+    assert_eq!(folder.idvctl(&["keys", "add", "seal"], "").status.code(), Some(0));
+    let (_, listed) = folder.json(&["keys", "show"], "");
+    let ids: Vec<_> =
+        listed["keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap()).collect();
+    // A new seal key comes first: it is the one that seals from now on.
+    assert_eq!((&ids[..2], ids[3]), (&["wh-1", "wh-2"][..], "seal-1"));
+    assert!(ids[2].starts_with("seal-20"), "{ids:?}");
+    let (mode, ring) =
+        (folder.path("idv-keys.json").metadata().unwrap().permissions(), folder.path("idv-keys.json"));
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+
+    let expire = ["keys", "expire", "wh-1", "--at", "2026-12-01T00:00:00Z"];
+    assert_eq!(folder.idvctl(&expire, "").status.code(), Some(0));
+    assert!(std::fs::read_to_string(&ring).unwrap().contains("2026-12-01T00:00:00.000Z"));
+    assert_eq!(folder.idvctl(&["keys", "remove", "wh-1"], "").status.code(), Some(0));
+
+    // What would leave no ring is not done, and the file stays as it was.
+    let before = std::fs::read_to_string(&ring).unwrap();
+    for (arguments, complaint) in [
+        (vec!["keys", "remove", "wh-2"], "at least one key"),
+        (vec!["keys", "remove", "audit-1"], "no such key"),
+        (vec!["keys", "add", "webhook", "--id", "wh-2"], "another key of this purpose has the same id"),
+        (vec!["keys", "add", "webhook", "--id", "a b"], "the id must be"),
+        (vec!["keys", "expire", "nobody"], "no such key"),
+    ] {
+        let output = folder.idvctl(&arguments, "");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(complaint), "{arguments:?}: {said}");
+        assert_eq!(std::fs::read_to_string(&ring).unwrap(), before);
+    }
+
+    // Through pipes, as between two calls of the AWS CLI: the ring comes in and goes out, and nothing else does.
+    let piped = folder.idvctl(&["keys", "add", "webhook", "--id", "wh-3", "--ring", "-"], &before);
+    let ring =
+        idv_callback::key_ring::KeyRing::parse(&piped.stdout).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(ring.webhook.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["wh-2", "wh-3"]);
+}
+
+#[test]
+fn the_use_of_keys_is_counted_from_logs_of_any_form() {
+    let folder = Folder::new();
+    let record = |key: &str, code: &str, at: &str| {
+        format!(r#"{{"schema":"idv-audit/1","code":"{code}","at":"{at}","key_id":"{key}"}}"#)
+    };
+    let log = [
+        record("wh-1", "IDV1001", "2026-11-22T10:00:00.000Z"),
+        format!("2026/11/22/[1]abc {}", record("wh-2", "IDV1002", "2026-11-22T10:00:02.000Z")),
+        record("wh-1", "IDV2001", "2026-11-22T10:00:03.000Z"),
+        record("wh-1", "IDV1001", "2026-11-22T10:00:04.000Z"),
+        "START RequestId: x {not json".to_owned(),
+    ];
+    let (code, used) = folder.json(&["keys", "use", "-"], &log.join("\n"));
+    let expected = json!({ "keys": [
+        { "key_id": "wh-1", "callbacks": 2, "first": "2026-11-22T10:00:00.000Z", "last": "2026-11-22T10:00:04.000Z" },
+        { "key_id": "wh-2", "callbacks": 1, "first": "2026-11-22T10:00:02.000Z", "last": "2026-11-22T10:00:02.000Z" },
+    ] });
+    assert_eq!((code, used), (0, expected));
+    assert_eq!(folder.json(&["keys", "use", "-"], "nothing").0, 1);
+}

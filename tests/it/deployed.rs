@@ -123,6 +123,11 @@ impl Stack {
         self.emulator.send(request.body(Full::from(body)).unwrap()).await
     }
 
+    async fn mapping(&self) -> Value {
+        let queue = json!({ "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{NAME}.fifo") });
+        self.emulator.call("lambda", "ListEventSourceMappings", queue).await["EventSourceMappings"][0].clone()
+    }
+
     async fn messages(&self, queue: &str) -> i64 {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let ask = json!({ "QueueUrl": self.output(queue), "AttributeNames": names });
@@ -225,9 +230,8 @@ async fn the_loop_closes_on_the_deployed_template() {
     assert_eq!(attributes["idv-receipt"]["StringValue"], receipt["receipt_id"]);
 
     // A batch of three users, of whom one is not there: two are settled, and the third comes back.
-    let mapping = json!({ "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{NAME}.fifo") });
-    let mapping = stack.emulator.call("lambda", "ListEventSourceMappings", mapping).await;
-    let switch = |on: bool| json!({ "UUID": mapping["EventSourceMappings"][0]["UUID"], "Enabled": on });
+    let mapping = stack.mapping().await;
+    let switch = |on: bool| json!({ "UUID": mapping["UUID"], "Enabled": on });
     stack.emulator.call("lambda", "UpdateEventSourceMapping", switch(false)).await;
     for name in ["CANARY-bob", "CANARY-eve"] {
         stack.sign_up(name).await;
@@ -259,8 +263,6 @@ async fn the_loop_closes_on_the_deployed_template() {
     if !stack.audit_trail_is_plain().await {
         broken.insert("the audit trail reaches the bucket as the lines that were written");
     }
-    let ring = json!({ "StackName": NAME, "LogicalResourceId": "Queue" });
-    stack.emulator.call("cloudformation", "DescribeStackResource", ring).await;
     if !stack.secrets_are_known_by_arn().await {
         broken.insert("the secret of the template is known by its ARN");
     }
@@ -352,5 +354,68 @@ async fn nothing_is_left_out_of_the_template_without_need() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{name} need not be left out any more");
         assert!(complaint.contains("CodeDeploy") || complaint.contains("metric math"), "{complaint}");
+    }
+}
+
+/// `idvctl doctor`, by the command that the stack itself gives.
+#[tokio::test]
+async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_into_it() {
+    let stack = Stack::deploy(&[]).await;
+    // Unlike AWS, the emulator answers with the parameter's text where a number belongs (MaximumConcurrency), which the
+    // SDK does not read.
+    let (code, report) = stack.doctor().await;
+    assert!(
+        code == 3 && report.contains("unknown   event source mapping: ListEventSourceMappings"),
+        "{report}"
+    );
+    let mapping = stack.mapping().await["UUID"].clone();
+    let number = json!({ "UUID": mapping, "ScalingConfig": { "MaximumConcurrency": 2 } });
+    stack.emulator.call("lambda", "UpdateEventSourceMapping", number).await;
+    let (code, report) = stack.doctor().await;
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(
+        report.lines().filter(|line| line.starts_with("ok")).count(),
+        report.lines().count(),
+        "{report}"
+    );
+
+    // As the console makes them: may write everything.
+    let pool = stack.output("UserPoolId");
+    let client =
+        json!({ "UserPoolId": pool, "ClientName": "console", "WriteAttributes": ["email", "custom:ial"] });
+    stack.emulator.call("cognito-idp", "CreateUserPoolClient", client).await;
+    let batches = json!({ "UUID": mapping, "FunctionResponseTypes": [], "Enabled": false });
+    stack.emulator.call("lambda", "UpdateEventSourceMapping", batches).await;
+    let visibility =
+        json!({ "QueueUrl": stack.output("QueueUrl"), "Attributes": { "VisibilityTimeout": "60" } });
+    stack.emulator.call("sqs", "SetQueueAttributes", visibility).await;
+    let ring = json!({ "SecretId": "idv/key-ring", "SecretString": RING.replace("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "CANARY") });
+    stack.emulator.call("secretsmanager", "PutSecretValue", ring).await;
+    let (code, report) = stack.doctor().await;
+    assert_eq!(code, 1, "{report}");
+    for expected in [
+        "WRONG     app clients: anybody who signs in through console",
+        "can write custom:ial",
+        "WRONG     event source mapping: is switched off",
+        "WRONG     event source mapping: takes no partial failures",
+        "WRONG     queue: visibility: 60 s, for a function of 60 s",
+        "-> set VisibilityTimeout to 360 s",
+        "WRONG     key ring: webhook[0] (\"wh-1\"): the secret has 6 bytes",
+    ] {
+        assert!(report.contains(expected), "{expected} is not in {report}");
+    }
+    assert!(!report.contains("CANARY"));
+}
+
+impl Stack {
+    async fn doctor(&self) -> (i32, String) {
+        let command = self.output("DoctorCommand");
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_idvctl"))
+            .args(command.strip_prefix("idvctl ").unwrap().split(' '))
+            .envs(self.emulator.variables())
+            .output()
+            .await
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }
 }

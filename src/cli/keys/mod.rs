@@ -1,5 +1,8 @@
 //! `idvctl keys`: key rings.
 
+mod edit;
+mod usage;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,8 +14,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+pub(super) use edit::{add, expire, remove};
+pub(super) use usage::usage;
+
 use super::args::{DEFAULT_KEYS, NewKeysOptions, ShowKeysOptions, SigningOptions};
-use super::output::{self, Failure, Output};
+use super::output::{self, Failure, Output, outcome};
 use crate::clock::SystemClock;
 use crate::config::Environment;
 use crate::delivery::SignatureProfile;
@@ -61,9 +67,13 @@ fn fresh_secret() -> Result<String, Failure> {
 
 /// Writes a file that only its owner may read, and never over another.
 pub(super) fn write_ring(path: &Path, ring: &str) -> Result<(), Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(ring.as_bytes()));
+    let written = create_private(path, ring.as_bytes());
     written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+fn create_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
 }
 
 pub(super) fn new(options: &NewKeysOptions, output: Output) -> Result<ExitCode, Failure> {

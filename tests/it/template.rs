@@ -1,0 +1,400 @@
+//! `infra/template.yaml` held against the code: what the code reads is set, what it calls is allowed and nothing else is,
+//! limits agree, what alarms name is there, what is drawn is measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use idv_callback::assurance::ASSURANCE_ATTRIBUTES;
+use idv_callback::config::{CallbackConfig, ConsumerConfig, Environment, PreTrafficConfig};
+use idv_callback::metrics::Metric;
+use idv_callback::{intake, settlement};
+use serde_json::{Value, json};
+
+use crate::aws_endpoint::AwsEndpoint;
+use crate::binaries::{Function, aws, settings, signed_event};
+use crate::emulator::script;
+use crate::setup;
+use crate::world::{RING, World, approval};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+/// The template as JSON: `parsed` as it is written, `expanded` after the SAM transform.
+fn template(form: &str) -> Value {
+    let output =
+        Command::new(setup::python().join("python")).args([&script("expand.py"), form]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn resources<'t>(template: &'t Value, kind: &str) -> BTreeMap<&'t str, &'t Value> {
+    let all = template["Resources"].as_object().unwrap().iter();
+    all.filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(name, r)| (name.as_str(), &r["Properties"]))
+        .collect()
+}
+
+/// A value with parameters at their defaults. What only a deployment knows becomes something of its form.
+fn resolved(template: &Value, value: &Value) -> String {
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
+    }
+    if let Some(name) = value["Ref"].as_str() {
+        let default = &template["Parameters"][name]["Default"];
+        return match (default, name) {
+            (Value::Null, "UserPool") => "us-east-1_Pool".to_owned(),
+            (Value::Null, "Queue" | "DeadLetters") => format!("https://sqs/{name}.fifo"),
+            (Value::Null, _) => format!("arn:{name}"),
+            (Value::String(text), _) => text.clone(),
+            (other, _) => other.to_string(),
+        };
+    }
+    if let Some(text) = value["Fn::Sub"].as_str() {
+        return text.replace("${AWS::StackName}", "idv");
+    }
+    match value["Fn::If"].as_array() {
+        Some(branches) => resolved(template, &branches[1]),
+        None => panic!("{value}"),
+    }
+}
+
+fn variables(template: &Value, function: &str) -> BTreeMap<String, String> {
+    let variables =
+        template["Resources"][function]["Properties"]["Environment"]["Variables"].as_object().unwrap();
+    variables.iter().map(|(name, value)| (name.clone(), resolved(template, value))).collect()
+}
+
+/// Reads a configuration from these variables; gives the names that were looked up.
+fn looked_up(variables: BTreeMap<String, String>, read: impl Fn(&Environment)) -> BTreeSet<String> {
+    let asked: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let remember = Arc::clone(&asked);
+    let environment = Environment::new(move |name| {
+        remember.lock().unwrap().insert(name.to_owned());
+        let given_by_lambda = name.starts_with("AWS_").then(|| "x".to_owned());
+        variables.get(name).cloned().or(given_by_lambda)
+    });
+    read(&environment);
+    drop(environment);
+    Arc::into_inner(asked).unwrap().into_inner().unwrap()
+}
+
+/// The ring is in a secret or in a file; functions have no file. The rest of what the code reads, Lambda sets.
+fn is_for_the_template(name: &str) -> bool {
+    name != "IDV_KEY_RING_FILE" && !name.starts_with("AWS_")
+}
+
+#[test]
+fn every_variable_that_a_function_reads_is_set_to_something_it_takes_and_none_else() {
+    type Read = fn(&Environment);
+    let template = template("parsed");
+    let functions: [(&str, Read); 3] = [
+        ("CallbackFunction", |e| drop(CallbackConfig::read(e).unwrap())),
+        ("ConsumerFunction", |e| drop(ConsumerConfig::read(e).unwrap())),
+        ("PreTrafficFunction", |e| drop(PreTrafficConfig::read(e).unwrap())),
+    ];
+    assert_eq!(resources(&template, "AWS::Serverless::Function").len(), functions.len());
+    for (function, read) in functions {
+        let set = variables(&template, function);
+        let read: BTreeSet<_> =
+            looked_up(set.clone(), read).into_iter().filter(|n| is_for_the_template(n)).collect();
+        assert_eq!(set.into_keys().collect::<BTreeSet<_>>(), read, "{function}");
+    }
+}
+
+#[test]
+fn every_binary_is_one_of_the_package() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let template = template("parsed");
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        if resource["Type"] == "AWS::Serverless::Function" {
+            let metadata = &resource["Metadata"];
+            assert_eq!(metadata["BuildMethod"], "rust-cargolambda", "{name}");
+            let binary = metadata["BuildProperties"]["Binary"].as_str().unwrap();
+            assert!(manifest.contains(&format!("path = \"src/bin/{binary}.rs\"")), "{name}: {binary}");
+        }
+    }
+}
+
+#[test]
+fn limits_agree_with_the_code() {
+    let template = template("parsed");
+    let of = |name: &str| &template["Resources"][name]["Properties"];
+    let default = |name: &str| template["Parameters"][name]["Default"].as_u64().unwrap();
+    let (callback, consumer, queue) = (of("CallbackFunction"), of("ConsumerFunction"), of("Queue"));
+    assert_eq!(callback["Timeout"], intake::INVOCATION_TIMEOUT.as_secs());
+    assert_eq!(consumer["Timeout"], settlement::INVOCATION_TIMEOUT.as_secs());
+    let gateway = callback["Events"]["Callback"]["Properties"]["TimeoutInMillis"].as_u64().unwrap();
+    assert!(u128::from(gateway) > intake::INVOCATION_TIMEOUT.as_millis());
+    assert_eq!(callback["Events"]["Callback"]["Properties"]["Path"], intake::CALLBACK_PATH);
+    assert_eq!(queue["VisibilityTimeout"], settlement::VISIBILITY_TIMEOUT.as_secs());
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], settlement::MAXIMUM_RECEIVES);
+    let mapping = &consumer["Events"]["Callbacks"]["Properties"];
+    assert_eq!(
+        (&mapping["BatchSize"], &mapping["FunctionResponseTypes"]),
+        (&json!(10), &json!(["ReportBatchItemFailures"]))
+    );
+    assert_eq!(mapping["ScalingConfig"]["MaximumConcurrency"]["Ref"], "ConsumerConcurrency");
+    // Cognito's quota for the account (developer guide, "Quotas in Amazon Cognito", UserUpdate).
+    assert!(default("ConsumerConcurrency") * default("CognitoWritesPerSecond") <= 25);
+    let rules = of("WebAcl")["Rules"].as_array().unwrap();
+    let size = rules.iter().find(|rule| rule["Name"] == "size").unwrap();
+    assert_eq!(size["Statement"]["SizeConstraintStatement"]["Size"], intake::MAXIMUM_BODY_BYTES);
+    for function in ["CallbackFunction", "ConsumerFunction"] {
+        assert!(of(function)["ReservedConcurrentExecutions"].is_null(), "{function}");
+    }
+}
+
+#[test]
+fn the_pool_has_the_attributes_and_no_client_may_write_them() {
+    let template = template("parsed");
+    let pool = &template["Resources"]["UserPool"]["Properties"];
+    let schema = pool["Schema"].as_array().unwrap();
+    let names: Vec<_> = schema.iter().map(|a| format!("custom:{}", a["Name"].as_str().unwrap())).collect();
+    assert_eq!(names, ASSURANCE_ATTRIBUTES);
+    assert!(schema.iter().all(|a| a["Mutable"] == true && a["AttributeDataType"] == "String"));
+    assert!(pool["AutoVerifiedAttributes"].is_null(), "a code would confirm people without a proof");
+    for (name, client) in resources(&template, "AWS::Cognito::UserPoolClient") {
+        let writable =
+            client["WriteAttributes"].as_array().unwrap_or_else(|| panic!("{name} must say what it writes"));
+        let writable: Vec<_> = writable.iter().map(|attribute| attribute.as_str().unwrap()).collect();
+        assert!(!writable.iter().any(|attribute| attribute.starts_with("custom:")), "{name}: {writable:?}");
+    }
+}
+
+/// The actions of a role that the function itself needs: all but those of Lambda's own doing, which are listed here.
+fn actions(template: &Value, role: &str, by_lambda: &[&str]) -> BTreeSet<String> {
+    let policies = template["Resources"][role]["Properties"]["Policies"].as_array().unwrap().iter();
+    let statements = policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap());
+    // A statement that a condition leaves out.
+    let statements = statements.map(|statement| statement["Fn::If"].get(1).unwrap_or(statement));
+    let mut actions = BTreeSet::new();
+    for statement in statements {
+        assert_eq!(statement["Effect"], "Allow");
+        match &statement["Action"] {
+            Value::Array(several) => {
+                actions.extend(several.iter().map(|action| action.as_str().unwrap().to_owned()));
+            }
+            one => drop(actions.insert(one.as_str().unwrap().to_owned())),
+        }
+    }
+    let always =
+        ["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+    for action in always.iter().chain(by_lambda) {
+        assert!(actions.remove(*action), "{role}: {action}");
+    }
+    actions
+}
+
+/// What a function asked of AWS, as IAM names it.
+fn called(endpoint: &AwsEndpoint) -> BTreeSet<String> {
+    let action = |target: &str, path: &str| match target.split_once('.') {
+        Some(("AmazonSQS", call)) => format!("sqs:{call}"),
+        Some(("secretsmanager", call)) => format!("secretsmanager:{call}"),
+        Some(("AWSCognitoIdentityProviderService", call)) => format!("cognito-idp:{call}"),
+        Some(("CodeDeploy_20141006", call)) => format!("codedeploy:{call}"),
+        None if path.ends_with("/invocations") => "lambda:InvokeFunction".to_owned(),
+        _ => panic!("{target} {path}"),
+    };
+    endpoint.take_asked().iter().map(|asked| action(&asked.target, &asked.path)).collect()
+}
+
+fn set(actions: &[&str]) -> BTreeSet<String> {
+    actions.iter().map(|action| (*action).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_call_that_a_function_makes_is_allowed_and_nothing_else_is() {
+    let template = template("parsed");
+    let mut exercised = BTreeSet::new();
+
+    let endpoint = AwsEndpoint::answering(aws(&[])).await;
+    let function = Function::start(env!("CARGO_BIN_EXE_callback"), &settings(&endpoint.url, &[])).await;
+    function.invoke(signed_event(approval("ada", "evt_1", 0).to_string().as_bytes())).await.unwrap();
+    let calls = called(&endpoint);
+    // What SQS and Secrets Manager do with the key in the function's name.
+    let by_services = ["kms:Decrypt", "kms:GenerateDataKey"];
+    assert_eq!(actions(&template, "CallbackRole", &by_services), calls);
+    exercised.extend(calls);
+
+    // A user who is there, one who is not and is given up on, one whom Cognito throttles.
+    let users = aws(&["ada"]);
+    let endpoint = AwsEndpoint::answering(move |asked| {
+        let throttled = asked.body["Username"] == "bob";
+        let too_many = json!({ "__type": "TooManyRequestsException", "message": "Rate exceeded" });
+        if throttled { Some((400, too_many)) } else { users(asked) }
+    })
+    .await;
+    let function = Function::start(env!("CARGO_BIN_EXE_consumer"), &settings(&endpoint.url, &[])).await;
+    let world = World::new();
+    for name in ["ada", "nobody", "bob"] {
+        world.post(&approval(name, &format!("evt_{name}"), 0)).await;
+    }
+    let batch = idv_callback::local::batch_event(&world.receive().await);
+    let answer = function.invoke(batch).await.unwrap();
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 1, "{answer}");
+    let calls = called(&endpoint);
+    // The event source mapping's pollers use the function's role.
+    let by_lambda = [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+    ];
+    assert_eq!(actions(&template, "ConsumerRole", &by_lambda), calls);
+    exercised.extend(calls);
+
+    let endpoint = AwsEndpoint::answering(|asked| {
+        let secret = (200, json!({ "SecretString": RING }));
+        asked
+            .target
+            .ends_with("GetSecretValue")
+            .then_some(secret)
+            .or(Some((200, json!({ "statusCode": 401 }))))
+    })
+    .await;
+    let more =
+        [("IDV_CALLBACK_VERSION", "f:1"), ("IDV_CONSUMER_VERSION", "g:1"), ("AWS_REGION", "us-east-1")];
+    let function = Function::start(env!("CARGO_BIN_EXE_pretraffic"), &settings(&endpoint.url, &more)).await;
+    let fit = function.invoke(json!({ "DeploymentId": "d", "LifecycleEventHookExecutionId": "e" })).await;
+    assert_eq!(fit, Ok(json!(false)), "{}", function.output());
+    let calls = called(&endpoint);
+    assert_eq!(actions(&template, "PreTrafficRole", &["kms:Decrypt"]), calls);
+    exercised.extend(calls);
+
+    // And that was every call that the adapters can make, but for those of `idvctl` alone.
+    let by_idvctl = set(&[
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "cognito-idp:DescribeUserPool",
+        "cognito-idp:ListUserPoolClients",
+        "cognito-idp:DescribeUserPoolClient",
+        "lambda:GetFunctionConfiguration",
+        "lambda:ListEventSourceMappings",
+    ]);
+    let known: BTreeSet<_> =
+        exercised.union(&by_idvctl).map(|action| action.split_once(':').unwrap().1).collect();
+    let known: BTreeSet<_> =
+        known.into_iter().map(|call| if call == "InvokeFunction" { "Invoke" } else { call }).collect();
+    let found = calls_in_source();
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), known);
+}
+
+/// The operations that the adapters name: `client.send_message()`.
+fn calls_in_source() -> BTreeSet<String> {
+    let mut calls = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("src/aws")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for client in ["client.", "sqs.", "cognito.", "lambda."] {
+            for piece in text.split(client).skip(1) {
+                let name: String =
+                    piece.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                if piece[name.len()..].starts_with("()")
+                    && !["build", "clone", "client_id"].contains(&name.as_str())
+                {
+                    calls.insert(camel(&name));
+                }
+            }
+        }
+    }
+    calls
+}
+
+fn camel(snake: &str) -> String {
+    snake.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+#[test]
+fn every_alarm_names_a_page_that_exists_and_every_page_is_in_the_index() {
+    let template = template("parsed");
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    assert!(alarms.len() >= 12);
+    for (name, alarm) in alarms {
+        let description = alarm["AlarmDescription"].as_str().unwrap();
+        let page = description.split("Page: ").nth(1).unwrap_or_else(|| panic!("{name} names no page"));
+        assert!(root().join(page).is_file(), "{name}: {page} does not exist");
+        assert!(!alarm["AlarmActions"].as_array().unwrap().is_empty(), "{name} tells nobody");
+        assert!(!alarm["TreatMissingData"].is_null(), "{name}");
+    }
+    let index = std::fs::read_to_string(root().join("runbooks/README.md")).unwrap();
+    for entry in std::fs::read_dir(root().join("runbooks")).unwrap() {
+        let page = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            page == "README.md" || index.contains(&format!("({page})")),
+            "{page} is not in runbooks/README.md"
+        );
+    }
+}
+
+#[test]
+fn every_metric_that_is_drawn_or_watched_is_one_that_the_code_or_aws_emits() {
+    const OF_AWS: [&str; 4] = ["AWS/SQS", "AWS/ApiGateway", "AWS/Lambda", "AWS/Firehose"];
+    let ours = "idv-callback/${AWS::StackName}";
+    let known: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    let template = template("parsed");
+    let check = |place: &str, namespace: &str, metric: &str, dimension: Option<&str>| {
+        if namespace == ours {
+            assert!(known.contains(metric), "{place}: {metric} is emitted by nothing");
+            let metric = Metric::ALL.iter().find(|m| m.name() == metric).unwrap();
+            assert!(dimension.is_none() || dimension == metric.dimension(), "{place}: {dimension:?}");
+        } else {
+            assert!(OF_AWS.contains(&namespace), "{place}: {namespace}");
+        }
+    };
+    for (name, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
+        let of_formula =
+            alarm["Metrics"].as_array().into_iter().flatten().map(|m| &m["MetricStat"]["Metric"]);
+        for metric in of_formula
+            .filter(|metric| !metric.is_null())
+            .chain((!alarm["MetricName"].is_null()).then_some(alarm))
+        {
+            let namespace = metric["Namespace"].as_str().or(metric["Namespace"]["Fn::Sub"].as_str()).unwrap();
+            check(name, namespace, metric["MetricName"].as_str().unwrap(), None);
+        }
+    }
+    let body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    let mut drawn = 0;
+    for widget in body["widgets"].as_array().unwrap() {
+        let title = widget["properties"]["title"].as_str().unwrap();
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            drawn += 1;
+            match metric[0]["expression"].as_str() {
+                // SEARCH('{"namespace",Dimension} MetricName="Name"', ...)
+                Some(search) => {
+                    let quoted: Vec<_> = search.split('"').collect();
+                    let dimension = quoted[2].trim_start_matches(',').split('}').next().unwrap();
+                    check(title, quoted[1], quoted[3], Some(dimension));
+                }
+                None => check(title, metric[0].as_str().unwrap(), metric[1].as_str().unwrap(), None),
+            }
+        }
+    }
+    assert!(drawn > 30);
+    let namespaces = variables(&template, "CallbackFunction")["IDV_METRICS_NAMESPACE"].clone();
+    assert_eq!(namespaces, ours.replace("${AWS::StackName}", "idv"));
+}
+
+/// No emulator reads JSON patterns, so the pattern is held to the form of what the functions print.
+#[test]
+fn the_audit_trail_takes_the_records_and_nothing_else() {
+    let template = template("parsed");
+    let subscriptions = resources(&template, "AWS::Logs::SubscriptionFilter");
+    assert_eq!(
+        subscriptions.keys().copied().collect::<Vec<_>>(),
+        ["CallbackSubscription", "ConsumerSubscription"]
+    );
+    for (name, subscription) in subscriptions {
+        assert_eq!(subscription["FilterPattern"], r#"{ $.schema = "idv-audit/*" }"#, "{name}");
+    }
+    let record = idv_callback::audit::AuditRecord::new(
+        idv_callback::audit::AuditCode::Accepted,
+        idv_callback::timestamp::Timestamp::from_unix_millis(0),
+    );
+    let metrics = idv_callback::metrics::embedded(&record, "ns").unwrap();
+    assert!(metrics["schema"].is_null(), "{metrics}");
+    assert!(serde_json::to_value(&record).unwrap()["schema"].as_str().unwrap().starts_with("idv-audit/"));
+}
