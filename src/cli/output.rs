@@ -40,10 +40,20 @@ pub(super) fn outcome(yes: bool) -> ExitCode {
     if yes { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-/// Writes bytes to standard output as they are, for people and machines alike.
+/// Writes bytes to standard output as they are, for people and machines alike. Somebody who has read enough (`| head`)
+/// and closed the pipe is no failure.
 pub(super) fn raw(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a line to standard output, and says so when it cannot: for what must not be lost.
+pub(super) fn record(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
     stdout.flush()
 }
 
@@ -69,12 +79,12 @@ impl Output {
 
     /// A line for people.
     pub(super) fn line(self, text: impl AsRef<str>) -> io::Result<()> {
-        if self.json { Ok(()) } else { writeln!(io::stdout().lock(), "{}", text.as_ref()) }
+        if self.json { Ok(()) } else { raw(format!("{}\n", text.as_ref()).as_bytes()) }
     }
 
     /// A value for machines.
     pub(super) fn value(self, value: &Value) -> io::Result<()> {
-        if self.json { writeln!(io::stdout().lock(), "{value}") } else { Ok(()) }
+        if self.json { raw(format!("{value}\n").as_bytes()) } else { Ok(()) }
     }
 
     /// A table for people.

@@ -7,7 +7,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::audit::AuditRecord;
-use crate::cli::output::Output;
+use crate::cli::output::{self, Output};
 use crate::ports::AuditSink;
 
 /// The audit log: a readable line for each record, or the record itself.
@@ -18,7 +18,7 @@ impl AuditSink for Journal {
     fn record(&self, record: &AuditRecord) -> io::Result<()> {
         let value = serde_json::to_value(record)?;
         if self.0.is_json() {
-            return self.0.value(&value);
+            return output::record(&value.to_string());
         }
         let text = |name: &str| match value.get(name)? {
             serde_json::Value::String(text) => Some(text.clone()),
@@ -38,7 +38,7 @@ impl AuditSink for Journal {
         if let Some(seconds) = text("retry_in_seconds") {
             line = format!("{line} again in {seconds} s");
         }
-        self.0.line(line)
+        output::record(&line)
     }
 }
 
