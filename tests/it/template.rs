@@ -398,3 +398,21 @@ fn the_audit_trail_takes_the_records_and_nothing_else() {
     assert!(metrics["schema"].is_null(), "{metrics}");
     assert!(serde_json::to_value(&record).unwrap()["schema"].as_str().unwrap().starts_with("idv-audit/"));
 }
+
+#[test]
+fn every_suppressed_check_has_its_reason() {
+    let text = std::fs::read_to_string(root().join("infra/checkov.yaml")).unwrap();
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let mut suppressed = 0;
+    for pair in lines.windows(2).filter(|pair| pair[1].starts_with("- CKV")) {
+        suppressed += 1;
+        assert!(pair[0].starts_with("# ") && pair[0].len() > 10, "{} has no reason above it", pair[1]);
+    }
+    for (name, resource) in template("parsed")["Resources"].as_object().unwrap() {
+        for skip in resource["Metadata"]["checkov"]["skip"].as_array().into_iter().flatten() {
+            suppressed += 1;
+            assert!(skip["comment"].as_str().is_some_and(|reason| reason.len() > 20), "{name}: {skip}");
+        }
+    }
+    assert!(suppressed > 0);
+}
