@@ -8,6 +8,7 @@ Usage: expand.py FORM [BUCKET]
 """
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+# It says that AWS' own roll-out switches are not to be had here.
+logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "infra" / "template.yaml"
 
