@@ -15,6 +15,7 @@ use hyper::body::Bytes;
 use idv_callback::clock::SystemClock;
 use idv_callback::delivery::{SignatureProfile, sign};
 use idv_callback::ports::Clock as _;
+use idv_callback::secret::Secret;
 use idv_callback::verification::SYNTHETIC_POOL;
 use serde_json::{Value, json};
 
@@ -48,6 +49,8 @@ struct Stack {
 }
 
 const NAME: &str = "idv";
+
+const SECOND_SECRET: &str = "the-second-secret-of-the-vendor-32";
 
 async fn deploy(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
     let binaries = Path::new(env!("CARGO_BIN_EXE_callback")).parent().unwrap().to_str().unwrap();
@@ -198,9 +201,21 @@ async fn the_loop_closes_on_the_deployed_template() {
     assert_eq!(applied["receipt_id"], receipt["receipt_id"]);
     assert_eq!(stack.messages("QueueUrl").await, 0);
 
+    // A key that is put on the ring works at once, without a deployment.
+    let mut keys: Value = serde_json::from_str(RING).unwrap();
+    keys["webhook"].as_array_mut().unwrap().push(json!({ "id": "wh-2", "secret": SECOND_SECRET }));
+    let secret = json!({ "SecretId": "idv/key-ring", "SecretString": keys.to_string() });
+    stack.emulator.call("secretsmanager", "PutSecretValue", secret).await;
+    let event =
+        with(stack.approval("CANARY-ada", "evt_2"), "session_id", json!("vs_2")).to_string().into_bytes();
+    let second = Secret::parse(SECOND_SECRET).unwrap_or_else(|_| panic!("no secret"));
+    let signed = sign(&SignatureProfile::StandardWebhooks, &second, "msg_1b", SystemClock.now(), &event);
+    let (status, receipt) = stack.post_as(signed, event).await;
+    assert_eq!((status, &receipt["key_id"]), (202, &json!("wh-2")), "{receipt}");
+    stack.record("applied", "evt_2").await;
+
     // Forged: signed by another key; signed for another body; two of a signature's header fields.
-    let other =
-        idv_callback::secret::Secret::parse("somebody-elses-secret-of-32-bytes").unwrap_or_else(|_| panic!());
+    let other = Secret::parse("somebody-elses-secret-of-32-bytes").unwrap_or_else(|_| panic!());
     let profile = SignatureProfile::StandardWebhooks;
     let forged = sign(&profile, &other, "msg_2", SystemClock.now(), &body);
     assert_eq!(stack.post_as(forged, body.clone()).await.0, 401);
@@ -211,7 +226,7 @@ async fn the_loop_closes_on_the_deployed_template() {
     assert_eq!(stack.post_as(twice, body).await.0, 401);
     assert_eq!(stack.messages("QueueUrl").await, 0);
     let enqueued = stack.records().await.iter().filter(|record| record["event"] == "accepted").count();
-    assert_eq!(enqueued, 1, "nothing forged is enqueued");
+    assert_eq!(enqueued, 2, "nothing forged is enqueued");
 
     // Bytes that are not UTF-8 arrive as they were signed, and what cannot be read is a dead letter with its reason.
     let (status, receipt) = stack.post("msg_4", b"CANARY\xFF\xFE".to_vec()).await;

@@ -441,3 +441,34 @@ fn the_parameter_files_fit_the_template() {
         assert!(count >= 6, "{stage}");
     }
 }
+
+/// What SAM makes of it: traffic goes through the alias, whose new versions are checked first and rolled back by alarms.
+#[test]
+fn both_functions_are_rolled_out_behind_an_alias_with_a_check_and_alarms() {
+    let template = template("expanded");
+    let mapping = resources(&template, "AWS::Lambda::EventSourceMapping")["ConsumerFunctionCallbacks"];
+    assert_eq!(mapping["FunctionName"]["Ref"], "ConsumerFunctionAliaslive");
+    let api = resources(&template, "AWS::ApiGateway::RestApi")["Api"];
+    let integration = &api["Body"]["paths"]["/idv-callback"]["post"]["x-amazon-apigateway-integration"];
+    assert!(
+        integration["uri"]["Fn::Sub"].as_str().unwrap().contains("${CallbackFunctionAliaslive}"),
+        "{integration}"
+    );
+    assert_eq!(api["Body"]["paths"].as_object().unwrap().len(), 1);
+    assert_eq!(api["Body"]["x-amazon-apigateway-binary-media-types"], json!(["*/*"]));
+    for function in ["CallbackFunction", "ConsumerFunction"] {
+        let policy = &template["Resources"][format!("{function}Aliaslive")]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"];
+        assert_eq!(policy["BeforeAllowTrafficHook"]["Ref"], "PreTrafficFunction", "{function}");
+        let group = &template["Resources"][format!("{function}DeploymentGroup")]["Properties"];
+        let alarms = group["AlarmConfiguration"]["Alarms"].as_array().unwrap();
+        assert!(alarms.len() >= 2 && group["AlarmConfiguration"]["Enabled"] == true, "{function}");
+        let rollback = group["AutoRollbackConfiguration"]["Events"].to_string();
+        assert!(
+            rollback.contains("DEPLOYMENT_STOP_ON_ALARM") && rollback.contains("DEPLOYMENT_FAILURE"),
+            "{rollback}"
+        );
+    }
+    // CodeDeploy's role may call no function of another name (safe deployments, SAM developer guide).
+    let hook = &template["Resources"]["PreTrafficFunction"]["Properties"]["FunctionName"]["Fn::Sub"];
+    assert!(hook.as_str().unwrap().starts_with("CodeDeployHook_"));
+}
