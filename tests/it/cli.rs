@@ -419,3 +419,14 @@ fn the_use_of_keys_is_counted_from_logs_of_any_form() {
     assert_eq!((code, used), (0, expected));
     assert_eq!(folder.json(&["keys", "use", "-"], "nothing").0, 1);
 }
+
+/// `idvctl … | head -1`: whoever has read enough closes the pipe.
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let folder = Folder::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_idvctl"));
+    let output = command.args(["keys", "show"]).current_dir(folder.0.path()).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
