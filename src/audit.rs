@@ -121,6 +121,9 @@ pub struct AuditRecord {
     /// Set where the signature does not say when it was made, so that this could be a captured request.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbound_timestamp: bool,
+    /// Set where the callback is a synthetic one, about nobody.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub synthetic: bool,
     /// The user's pseudonym.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -175,6 +178,7 @@ impl AuditRecord {
             key_id: None,
             trace_id: None,
             unbound_timestamp: false,
+            synthetic: false,
             user: None,
             user_pool: None,
             reason: None,
@@ -199,6 +203,7 @@ impl AuditRecord {
         self.trace_id.clone_from(&envelope.trace_id);
         if let Content::Event(event) = &envelope.content {
             self.session_id = Some(event.session.to_string());
+            self.synthetic = event.user.pool.is_synthetic();
             self.user = Some(pseudonym(audit_key, &event.user));
             // What does not have the form of a pool's id could be anything.
             self.user_pool = PoolId::of_real_pool(event.user.pool.as_str()).ok().map(|pool| pool.to_string());

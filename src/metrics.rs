@@ -56,13 +56,15 @@ pub enum Metric {
     Misconfigured,
     /// Messages that went back untried.
     Left,
+    /// How long a callback that went back has been waiting, in seconds.
+    Waiting,
     /// From the callback's arrival to the user's confirmation, in seconds.
     CallbackToConfirmed,
 }
 
 impl Metric {
     /// Every metric, for tables and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Received,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -85,6 +87,7 @@ impl Metric {
         Self::Throttled,
         Self::Misconfigured,
         Self::Left,
+        Self::Waiting,
         Self::CallbackToConfirmed,
     ];
 
@@ -113,13 +116,14 @@ impl Metric {
             Self::Throttled => "Throttled",
             Self::Misconfigured => "Misconfigured",
             Self::Left => "Left",
+            Self::Waiting => "Waiting",
             Self::CallbackToConfirmed => "CallbackToConfirmed",
         }
     }
 
     /// The unit in CloudWatch.
     pub fn unit(self) -> &'static str {
-        if self == Self::CallbackToConfirmed { "Seconds" } else { "Count" }
+        if matches!(self, Self::CallbackToConfirmed | Self::Waiting) { "Seconds" } else { "Count" }
     }
 
     /// What the metric is broken down by, beside its total.
@@ -163,9 +167,15 @@ pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
     if record.kind() == AuditCode::Retried && THROTTLING.iter().any(|code| reason.ends_with(code)) {
         metrics.push(Metric::Throttled);
     }
+    if record.synthetic {
+        // The vendor's silence must show, whatever we send ourselves.
+        metrics.retain(|metric| !matches!(metric, Metric::Accepted | Metric::KeyUse));
+    }
     let mut values: Vec<_> = metrics.into_iter().map(|metric| (metric, 1.0)).collect();
-    if let (Some(true), Some(seconds)) = (record.confirmed, record.seconds_since_received) {
-        values.push((Metric::CallbackToConfirmed, seconds));
+    if let Some(seconds) = record.seconds_since_received {
+        let comes_back = matches!(record.kind(), AuditCode::Retried | AuditCode::Misconfigured);
+        values.extend(comes_back.then_some((Metric::Waiting, seconds)));
+        values.extend((record.confirmed == Some(true)).then_some((Metric::CallbackToConfirmed, seconds)));
     }
     values
 }

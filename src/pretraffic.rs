@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -20,6 +21,9 @@ use crate::secret::Secret;
 use crate::verification::{
     EventId, Outcome, PoolId, SYNTHETIC_POOL, SessionId, UserReference, Username, VerificationEvent,
 };
+
+/// How long the whole check may take: less than the function's own limit of 90 s, so that `CodeDeploy` is always told.
+const PATIENCE: Duration = Duration::from_secs(80);
 
 /// The check.
 pub struct PreTraffic<V, S, C> {
@@ -56,6 +60,16 @@ impl<V: FunctionVersions, S: KeyStore, C: Clock> PreTraffic<V, S, C> {
     /// # Errors
     /// [`Unfit`] with the first thing that a version did wrong.
     pub async fn check(&self) -> Result<(), Unfit> {
+        tokio::select! {
+            biased;
+            checked = self.check_all() => checked,
+            () = self.clock.sleep(PATIENCE) => {
+                Err(Unfit { step: "time", found: format!("not done within {} s", PATIENCE.as_secs()) })
+            }
+        }
+    }
+
+    async fn check_all(&self) -> Result<(), Unfit> {
         let unfit = |step| move |found: String| Unfit { step, found };
         let ring = self.keys.fetch().await.map_err(|error| unfit("key ring")(error.to_string()))?;
         let id = fresh_id().map_err(unfit("random numbers"))?;

@@ -215,7 +215,7 @@ pub(super) enum KeysCommand {
     Show(ShowKeysOptions),
     /// Add a key with a fresh secret, or with one that was agreed on.
     Add(AddKeyOptions),
-    /// Say when a webhook key stops being accepted.
+    /// Say when a webhook key stops being accepted: at once, unless --at says otherwise.
     Expire(ExpireKeyOptions),
     /// Take a key off the ring. The last one of a purpose stays.
     Remove(RemoveKeyOptions),

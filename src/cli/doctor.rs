@@ -62,7 +62,7 @@ async fn look(options: &DoctorOptions, connection: &AwsConnection) -> Installati
     }
     if let Some(secret) = &options.key_ring {
         let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret.clone())).fetch().await;
-        installation.key_ring = Some((secret.clone(), ring.map_err(|error| error.to_string())));
+        installation.key_ring = Some((secret.clone(), ring));
     }
     installation
 }

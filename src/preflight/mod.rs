@@ -9,11 +9,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::key_ring::KeyRing;
+use crate::ports::KeyStoreError;
 use crate::timestamp::Timestamp;
 
 /// How far the clocks may be apart before signatures are at risk: the tolerance ahead is 60 s.
 const SKEW_AT_RISK: Duration = Duration::from_secs(5);
 const SKEW_TOO_FAR: Duration = Duration::from_secs(60);
+
+/// What Secrets Manager says of a secret that has no value (`GetSecretValue`), and our own word for an empty one.
+const NO_VALUE: [&str; 2] = ["ResourceNotFoundException", "empty_secret"];
 
 /// What was looked at. What could not be looked at says why.
 #[derive(Default)]
@@ -31,7 +35,7 @@ pub struct Installation {
     /// The event source mappings of the callback queue.
     pub mappings: Option<Asked<Vec<Mapping>>>,
     /// The key ring: what it is called, and whether it can be used.
-    pub key_ring: Option<(String, Asked<KeyRing>)>,
+    pub key_ring: Option<(String, Result<KeyRing, KeyStoreError>)>,
     /// The time here and the time at AWS.
     pub clocks: Option<(Timestamp, Timestamp)>,
 }
@@ -219,10 +223,7 @@ fn key_ring(installation: &Installation, now: Timestamp) -> Vec<Finding> {
     const CHECK: &str = "key ring";
     let ring = match &installation.key_ring {
         None => return Vec::new(),
-        Some((_, Err(problem))) => {
-            let remedy = "put a ring there: idvctl keys new -o - (infra/README.md, \"Deploy\")";
-            return vec![Finding::wrong(CHECK, problem.trim_start_matches("key ring: "), remedy)];
-        }
+        Some((_, Err(problem))) => return vec![no_key_ring(CHECK, problem)],
         Some((_, Ok(ring))) => ring,
     };
     let live = ring.webhook_keys_at(now).count();
@@ -242,6 +243,23 @@ fn key_ring(installation: &Installation, now: Timestamp) -> Vec<Finding> {
         findings.push(Finding::doubtful(CHECK, "there is no binding key", remedy));
     }
     findings
+}
+
+/// A ring that is there is never to be replaced by a new one: what it sealed could not be opened any more.
+fn no_key_ring(check: &'static str, problem: &KeyStoreError) -> Finding {
+    let found = problem.to_string().trim_start_matches("key ring: ").to_owned();
+    match problem {
+        KeyStoreError::Misconfigured(fault) if NO_VALUE.contains(&fault.code.as_str()) => {
+            let remedy = "if this stack never had one, put a ring there (infra/README.md, \"Deploy\")";
+            Finding::wrong(check, found, remedy)
+        }
+        KeyStoreError::Malformed(_) => {
+            let remedy =
+                "mend what is said, or go back to the version before (runbooks/key-rotation.md, \"If not\")";
+            Finding::wrong(check, found, remedy)
+        }
+        KeyStoreError::Passing(_) | KeyStoreError::Misconfigured(_) => Finding::unknown(check, &found),
+    }
 }
 
 fn clocks(installation: &Installation) -> Vec<Finding> {

@@ -250,7 +250,6 @@ where
         record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
         record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
         record.confirmed = Some(settlement.confirm);
-        record.seconds_since_received = Some(waited(&opened.envelope, self.clock.now()));
         self.store(&record)
     }
 
@@ -311,6 +310,7 @@ where
             Some(Opened { envelope, ring }) => record.about(envelope, &ring.audit),
             None => record,
         };
+        record.seconds_since_received = opened.map(|opened| waited(&opened.envelope, record.at()));
         record.message_id = Some(message.id.clone());
         record.attempt = Some(message.attempt);
         record

@@ -15,8 +15,11 @@ session = botocore.session.get_session()
 
 def problem(service, operation, *rest):
     if service == "s3":  # commands of the CLI, not of the API
-        return None if operation in {"cp", "ls", "sync", "mb"} else f"aws s3 {operation}"
-    service = {"s3api": "s3"}.get(service, service)
+        places = [word for word in rest if not word.startswith("--")][: 3 if operation == "cp" else 2]
+        paired = operation == "cp" and len(places) >= 2 and "s3://" in places[0] + places[1]
+        listed = operation == "ls" and places and places[0].startswith("s3://")
+        return None if paired or listed else f"aws s3 {operation} {rest}"
+    service = {"s3api": "s3", "deploy": "codedeploy"}.get(service, service)
     try:
         model = session.get_service_model(service)
     except Exception as error:

@@ -63,11 +63,12 @@ def zipped(binary):
 
 
 def wait(cloudformation, stack):
-    while True:
+    for _ in range(300):
         found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
         if not found["StackStatus"].endswith("_IN_PROGRESS"):
             return found
         time.sleep(0.2)
+    sys.exit(f"{stack} was not done within a minute")
 
 
 def main():

@@ -4,7 +4,7 @@
     packaged  with each CodeUri in S3, as `sam build` and `sam package` would leave it: s3://BUCKET/<binary>.zip
     expanded  the packaged template after the AWS::Serverless transform, as CloudFormation creates it
 
-Usage: expand.py FORM [BUCKET]
+Usage: expand.py FORM [BUCKET]; the variable TEMPLATE names another template
 """
 
 import json
@@ -22,7 +22,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 # It says that AWS' own roll-out switches are not to be had here.
 logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "infra" / "template.yaml"
+TEMPLATE = Path(os.environ.get("TEMPLATE") or Path(__file__).resolve().parents[2] / "infra" / "template.yaml")
 
 
 class ManagedPolicies:

@@ -40,7 +40,21 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("lambda_runtime", &["lambda"]),
     ("clap", &["cli"]),
     ("hyper", &["local", "cli"]),
-    ("tokio", &["key_cache", "intake", "settlement", "lambda", "aws", "local", "clock", "telemetry", "cli"]),
+    (
+        "tokio",
+        &[
+            "key_cache",
+            "intake",
+            "settlement",
+            "lambda",
+            "aws",
+            "local",
+            "clock",
+            "telemetry",
+            "cli",
+            "pretraffic",
+        ],
+    ),
     ("hmac", &["secret"]),
 ];
 

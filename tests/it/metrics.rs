@@ -25,6 +25,9 @@ fn records() -> Vec<AuditRecord> {
         .extend(reasons.map(|reason| AuditRecord::new(AuditCode::Quarantined, now()).quarantined(*reason)));
     records
         .push(AuditRecord::new(AuditCode::Retried, now()).because("AdminGetUser: TooManyRequestsException"));
+    let mut waiting = AuditRecord::new(AuditCode::Retried, now()).because("user_not_found");
+    waiting.seconds_since_received = Some(60.0);
+    records.push(waiting);
     for record in records.clone() {
         if record.event == "applied" {
             let mut confirmed = record;
@@ -89,6 +92,15 @@ fn what_looks_like_an_attack_is_told_from_what_is_just_stuck() {
         records().iter().filter(|r| suspicious(r)).map(|r| r.reason.clone().unwrap()).collect();
     let expected = ["bad_seal", "pool_not_allowed", "binding_mismatch", "event_conflict", "subject_conflict"];
     assert_eq!(found, expected);
+}
+
+/// What we send ourselves must not pass for the vendor's sign of life, nor for the use of its key.
+#[test]
+fn a_synthetic_callback_is_no_sign_of_the_vendor() {
+    let mut record = AuditRecord::new(AuditCode::Accepted, now());
+    record.synthetic = true;
+    let names: Vec<_> = of(&record).iter().map(|(metric, _)| metric.name()).collect();
+    assert_eq!(names, ["Received", "Enqueued"]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use idv_callback::assurance::ASSURANCE_ATTRIBUTES;
 use idv_callback::key_ring::KeyRing;
+use idv_callback::ports::KeyStoreError;
 use idv_callback::preflight::{
     AppClient, Function, Installation, Mapping, Pool, Queue, SchemaAttribute, Verdict, examine,
 };
@@ -114,8 +115,29 @@ fn mapping(installation: &mut Installation) -> &mut Mapping {
 }
 
 fn set_ring(installation: &mut Installation, json: &str) {
-    let ring = KeyRing::parse(json.as_bytes()).map_err(|error| error.to_string());
+    let ring = KeyRing::parse(json.as_bytes()).map_err(KeyStoreError::Malformed);
     installation.key_ring = Some(("ring".to_owned(), ring));
+}
+
+fn no_ring(installation: &mut Installation, code: &str) {
+    let error = KeyStoreError::Misconfigured(idv_callback::ports::Fault::new("GetSecretValue", code));
+    installation.key_ring = Some(("ring".to_owned(), Err(error)));
+}
+
+/// Only a secret that never had a ring is to get a new one: any other advice would cost what the old one sealed.
+#[test]
+fn nobody_is_told_to_replace_a_ring_that_is_there() {
+    for spoil in
+        [|i: &mut Installation| set_ring(i, "{}"), |i: &mut Installation| no_ring(i, "AccessDeniedException")]
+    {
+        let mut installation = sound();
+        spoil(&mut installation);
+        for finding in examine(&installation, now()) {
+            if let Verdict::Wrong { remedy, .. } | Verdict::Unknown { remedy, .. } = finding.verdict {
+                assert!(!remedy.contains("new") && !remedy.contains("put a ring"), "{remedy}");
+            }
+        }
+    }
 }
 
 type Fault = fn(&mut Installation);
@@ -123,7 +145,7 @@ type Fault = fn(&mut Installation);
 #[test]
 fn each_fault_is_found_and_nothing_else() {
     assert_eq!(complaints(&sound()), Vec::<String>::new());
-    let faults: [(Fault, &str); 32] = [
+    let faults: [(Fault, &str); 35] = [
         (|i| queue(i).fifo = false, "wrong queue: is not a FIFO queue"),
         (|i| queue(i).encrypted = false, "wrong queue: is not encrypted"),
         (|i| queue(i).by_group = false, "doubtful queue: takes 300 calls"),
@@ -202,6 +224,12 @@ fn each_fault_is_found_and_nothing_else() {
         ),
         (|i| i.mappings = Some(Ok(Vec::new())), "wrong event source mapping: the queue has none"),
         (|i| set_ring(i, "{}"), "wrong key ring: webhook: "),
+        (|i| no_ring(i, "empty_secret"), "wrong key ring: GetSecretValue: empty_secret"),
+        (
+            |i| no_ring(i, "ResourceNotFoundException"),
+            "wrong key ring: GetSecretValue: ResourceNotFoundException",
+        ),
+        (|i| no_ring(i, "AccessDeniedException"), "unknown key ring: GetSecretValue: AccessDeniedException"),
         (
             |i| {
                 set_ring(

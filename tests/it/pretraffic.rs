@@ -92,6 +92,27 @@ async fn unsound_versions_are_held_back_with_the_step_that_failed() {
     }
 }
 
+/// `CodeDeploy` has to be told, whatever a version does: it waits for an hour.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_hangs_is_held_back_in_time() {
+    struct Hanging;
+    impl FunctionVersions for Hanging {
+        async fn invoke(&self, _: &str, _: &Value) -> Result<Invoked, Fault> {
+            std::future::pending().await
+        }
+    }
+    let sound = check(None);
+    let check = PreTraffic {
+        versions: Hanging,
+        keys: sound.keys,
+        clock: sound.clock,
+        profile: sound.profile,
+        callback: sound.callback,
+        consumer: sound.consumer,
+    };
+    assert_eq!(check.check().await.unwrap_err().to_string(), "time: not done within 80 s");
+}
+
 /// The answer to a message that is settled is the same as to one that is quarantined: the record makes the difference.
 #[tokio::test(start_paused = true)]
 async fn a_consumer_that_does_not_know_the_seal_is_held_back() {

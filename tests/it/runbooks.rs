@@ -178,8 +178,8 @@ fn commands_for_aws_and_idvctl_exist_with_their_options() {
     let stubs = format!(
         "aws() {{ python3 -c 'import json,sys; print(json.dumps(sys.argv[1:]))' \"$@\" >> {calls}; echo x; }}\n\
          idvctl() {{ {program} \"$@\" --help > /dev/null || echo \"not a command: idvctl $*\" >> {complaints}; }}\n\
-         curl() {{ :; }}; shred() {{ :; }}; x() {{ :; }}; sam() {{ :; }}; cargo() {{ :; }}; git() {{ :; }}; cd() {{ :; }}\n\
-         username=ada other=eu-west-1\n",
+         curl() {{ :; }}; shred() {{ :; }}; x() {{ :; }}; infra/deploy() {{ :; }}\n\
+         stack=idv-callback username=ada\n",
         calls = calls.display(),
         program = env!("CARGO_BIN_EXE_idvctl"),
         complaints = folder.path().join("complaints").display(),

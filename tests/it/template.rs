@@ -331,7 +331,7 @@ fn every_alarm_names_a_page_that_exists_and_every_page_is_in_the_index() {
 
 #[test]
 fn every_metric_that_is_drawn_or_watched_is_one_that_the_code_or_aws_emits() {
-    const OF_AWS: [&str; 4] = ["AWS/SQS", "AWS/ApiGateway", "AWS/Lambda", "AWS/Firehose"];
+    const OF_AWS: [&str; 5] = ["AWS/SQS", "AWS/ApiGateway", "AWS/Lambda", "AWS/Firehose", "AWS/Logs"];
     let ours = "idv-callback/${AWS::StackName}";
     let known: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
     let template = template("parsed");
@@ -471,4 +471,136 @@ fn both_functions_are_rolled_out_behind_an_alias_with_a_check_and_alarms() {
     // CodeDeploy's role may call no function of another name (safe deployments, SAM developer guide).
     let hook = &template["Resources"]["PreTrafficFunction"]["Properties"]["FunctionName"]["Fn::Sub"];
     assert!(hook.as_str().unwrap().starts_with("CodeDeployHook_"));
+}
+
+/// Each statement of a role as `Sid actions on resources`, in one line.
+fn statements(template: &Value, role: &str) -> Vec<String> {
+    let policies = template["Resources"][role]["Properties"]["Policies"].as_array().unwrap().iter();
+    let statements = policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap());
+    statements
+        .map(|statement| {
+            let statement = statement["Fn::If"].get(1).unwrap_or(statement);
+            let (sid, resource) = (statement["Sid"].as_str().unwrap(), &statement["Resource"]);
+            format!("{sid} {} on {resource}", statement["Action"]).replace('"', "")
+        })
+        .collect()
+}
+
+/// What each role may do to what, word by word: whoever changes it has to change it here as well.
+#[test]
+fn roles_reach_these_resources_and_no_others() {
+    let template = template("parsed");
+    let ring = "{Fn::If:[MakesKeyRing,{Ref:KeyRing},{Ref:KeyRingSecretArn}]}";
+    let trace = "Trace [xray:PutTraceSegments,xray:PutTelemetryRecords] on *".to_owned();
+    let attribute = |of: &str| format!("{{Fn::GetAtt:[{of},Arn]}}");
+    let own_key = "UseKeyRingKey kms:Decrypt on {Ref:KeyRingKmsKeyArn}".to_owned();
+    let read_ring = format!("ReadKeyRing secretsmanager:GetSecretValue on {ring}");
+    let logs =
+        |group: &str| format!("WriteLogs [logs:CreateLogStream,logs:PutLogEvents] on {}", attribute(group));
+    let both_keys = format!("UseDataKey [kms:Decrypt,kms:GenerateDataKey] on {}", attribute("DataKey"));
+    assert_eq!(
+        statements(&template, "CallbackRole"),
+        [
+            format!("Enqueue [sqs:SendMessage,sqs:GetQueueAttributes] on {}", attribute("Queue")),
+            read_ring.clone(),
+            both_keys.clone(),
+            own_key.clone(),
+            logs("CallbackLogs"),
+            trace.clone(),
+        ]
+    );
+    let pool = "arn:${AWS::Partition}:cognito-idp:${AWS::Region}:${AWS::AccountId}:userpool/${UserPoolId}";
+    let consume = "[sqs:ReceiveMessage,sqs:DeleteMessage,sqs:GetQueueAttributes,sqs:ChangeMessageVisibility]";
+    let settle =
+        "[cognito-idp:AdminGetUser,cognito-idp:AdminUpdateUserAttributes,cognito-idp:AdminConfirmSignUp]";
+    assert_eq!(
+        statements(&template, "ConsumerRole"),
+        [
+            format!("Consume {consume} on {}", attribute("Queue")),
+            format!("Quarantine sqs:SendMessage on {}", attribute("DeadLetters")),
+            format!(
+                "SettleUsers {settle} on {{Fn::If:[MakesUserPool,{},{{Fn::Sub:{pool}}}]}}",
+                attribute("UserPool")
+            ),
+            read_ring.clone(),
+            both_keys,
+            own_key.clone(),
+            logs("ConsumerLogs"),
+            trace.clone(),
+        ]
+    );
+    let group = "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:${ServerlessDeploymentApplication}/*";
+    assert_eq!(
+        statements(&template, "PreTrafficRole"),
+        [
+            "TryVersions lambda:InvokeFunction on [{Fn::Sub:${CallbackFunction.Arn}:*},{Fn::Sub:${ConsumerFunction.Arn}:*}]".to_owned(),
+            format!("Report codedeploy:PutLifecycleEventHookExecutionStatus on {{Fn::Sub:{group}}}"),
+            read_ring,
+            format!("UseDataKey kms:Decrypt on {}", attribute("DataKey")),
+            own_key,
+            logs("PreTrafficLogs"),
+            trace,
+        ]
+    );
+}
+
+/// A queue or bucket without a policy would take plain HTTP.
+#[test]
+fn every_queue_and_bucket_has_a_policy_that_wants_tls() {
+    let template = template("parsed");
+    let mut guarded = BTreeSet::new();
+    for kind in ["AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"] {
+        for policy in resources(&template, kind).values() {
+            let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+            let denies = |s: &&Value| {
+                s["Effect"] == "Deny" && s["Condition"]["Bool"]["aws:SecureTransport"] == "false"
+            };
+            let denial = statements.iter().find(denies).unwrap();
+            let action = denial["Action"].as_str().unwrap();
+            assert!(denial["Principal"] == "*" && action.ends_with(":*"), "{denial}");
+            let named = policy["Queues"].as_array().map_or(&policy["Bucket"], |queues| &queues[0]);
+            guarded.insert(named["Ref"].as_str().unwrap().to_owned());
+        }
+    }
+    let (queues, buckets) =
+        (resources(&template, "AWS::SQS::Queue"), resources(&template, "AWS::S3::Bucket"));
+    let stores: BTreeSet<_> = queues.keys().chain(buckets.keys()).map(|name| (*name).to_owned()).collect();
+    assert_eq!(guarded, stores);
+}
+
+/// `infra/deploy` with a stand-in for the SAM CLI: a changed parameter has to lead to new versions, which SAM alone does not
+/// do.
+#[test]
+fn a_changed_parameter_makes_new_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let infra = folder.path().join("infra");
+    std::fs::create_dir_all(infra.join("parameters")).unwrap();
+    for name in ["deploy", "template.yaml", "parameters/dev.toml"] {
+        std::fs::copy(root().join("infra").join(name), infra.join(name)).unwrap();
+    }
+    let sam = folder.path().join("sam");
+    let build = "#!/bin/sh\nmkdir -p .aws-sam/build\n[ $1 = build ] && cp infra/template.yaml .aws-sam/build/ || echo \"$@\" > deployed\n";
+    std::fs::write(&sam, build).unwrap();
+    std::fs::set_permissions(&sam, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let versions = |more: &[&str]| {
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let run =
+            Command::new(infra.join("deploy")).arg("dev").args(more).env("PATH", path).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let built = folder.path().join(".aws-sam/build/template.yaml");
+        let mut expand = Command::new(setup::python().join("python"));
+        let expanded =
+            expand.args([&script("expand.py"), "expanded"]).env("TEMPLATE", built).output().unwrap();
+        let expanded: Value = serde_json::from_slice(&expanded.stdout).unwrap();
+        resources(&expanded, "AWS::Lambda::Version").keys().map(|name| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    let first = versions(&[]);
+    assert_eq!(first, versions(&[]), "nothing changed");
+    let second = versions(&["--parameter-overrides", "MinimumIal=3"]);
+    assert!(
+        first.len() == 3 && first.iter().all(|version| !second.contains(version)),
+        "{first:?} {second:?}"
+    );
+    let deployed = std::fs::read_to_string(folder.path().join("deployed")).unwrap();
+    assert!(deployed.contains("--template-file .aws-sam/build/template.yaml"), "{deployed}");
 }

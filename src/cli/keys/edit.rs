@@ -17,17 +17,17 @@ use crate::ports::Clock as _;
 /// A fresh key, or one whose secret somebody else chose.
 pub(in crate::cli) fn add(options: &AddKeyOptions, output: Output) -> Result<ExitCode, Failure> {
     let secret = match &options.secret_file {
-        None => fresh_secret()?,
+        None => Zeroizing::new(fresh_secret()?),
         Some(path) => {
-            let text = std::fs::read_to_string(path);
+            let text = std::fs::read_to_string(path).map(Zeroizing::new);
             let text = text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            text.trim().to_owned()
+            Zeroizing::new(text.trim().to_owned())
         }
     };
     let mut ring = Editable::read(&options.ring.file)?;
     let purpose = options.purpose.as_str();
     let id = options.id.clone().map_or_else(|| ring.free_id(purpose), Ok)?;
-    let key = json!({ "id": id, "secret": secret });
+    let key = json!({ "id": id, "secret": *secret });
     let keys = ring.keys(purpose)?;
     // Callbacks are sealed and bindings issued with the first key; whoever checks one tries all. A webhook key is the
     // sender's to choose, so its place says nothing.
@@ -119,8 +119,17 @@ impl Editable {
 
 /// The whole file or none of it, readable by its owner alone.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let complaint = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
-    let beside = path.with_extension("new");
-    create_private(&beside, bytes).map_err(complaint)?;
-    std::fs::rename(&beside, path).map_err(complaint)
+    let complaint =
+        |path: &Path, error: &std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::unreachable(format!("no random numbers: {error}")))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", crate::delivery::hex(&random)));
+    let replaced = create_private(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    if replaced.is_err() {
+        // Half a ring must not stay; if it cannot be removed, the error below says where it is.
+        let _gone = std::fs::remove_file(&beside);
+    }
+    replaced.map_err(|error| complaint(&beside, &error))
 }

@@ -73,7 +73,8 @@ pub(super) fn write_ring(path: &Path, ring: &str) -> Result<(), Failure> {
 
 fn create_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 pub(super) fn new(options: &NewKeysOptions, output: Output) -> Result<ExitCode, Failure> {
