@@ -42,11 +42,21 @@ pub enum AuditCode {
     Misconfigured,
     /// The message goes back to the queue untried: too little time, or behind one of its user's that failed.
     Left,
+    /// An operator looked through the dead letters and made a plan.
+    Planned,
+    /// An operator sent a dead letter back to the queue.
+    Redriven,
+    /// An operator's run through a plan ended.
+    RedriveEnded,
+    /// An operator copied dead letters into an archive.
+    Archived,
+    /// An operator deleted a dead letter that is in an archive.
+    Discarded,
 }
 
 impl AuditCode {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::Started,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -65,6 +75,11 @@ impl AuditCode {
         Self::Retried,
         Self::Misconfigured,
         Self::Left,
+        Self::Planned,
+        Self::Redriven,
+        Self::RedriveEnded,
+        Self::Archived,
+        Self::Discarded,
     ];
 
     /// The code and its word.
@@ -88,6 +103,11 @@ impl AuditCode {
             Self::Retried => ("IDV2201", "retried"),
             Self::Misconfigured => ("IDV2202", "misconfigured"),
             Self::Left => ("IDV2203", "left"),
+            Self::Planned => ("IDV3001", "planned"),
+            Self::Redriven => ("IDV3002", "redriven"),
+            Self::RedriveEnded => ("IDV3003", "redrive_ended"),
+            Self::Archived => ("IDV3101", "archived"),
+            Self::Discarded => ("IDV3102", "discarded"),
         }
     }
 }
@@ -153,6 +173,15 @@ pub struct AuditRecord {
     /// Whether this confirmed the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<bool>,
+    /// Which operator did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// The digest of the plan that it was part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_sha256: Option<String>,
+    /// How many letters it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub letters: Option<usize>,
     /// How long ago the callback was received, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_since_received: Option<f64>,
@@ -189,6 +218,9 @@ impl AuditRecord {
             ial_before: None,
             ial_after: None,
             confirmed: None,
+            operator: None,
+            plan_sha256: None,
+            letters: None,
             seconds_since_received: None,
         }
     }

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`envelope`], [`assurance`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
-//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`preflight`] | pure, ports |
+//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`redrive`], [`preflight`] | pure, ports |
 //! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
 //! | programs | [`cli`], [`pretraffic`] | all above |
 //!
@@ -38,6 +38,7 @@ pub mod metrics;
 pub mod ports;
 pub mod preflight;
 pub mod pretraffic;
+pub mod redrive;
 pub mod secret;
 pub mod settlement;
 pub mod strict_json;

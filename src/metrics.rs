@@ -183,7 +183,13 @@ pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
 fn of_code(code: AuditCode) -> Vec<Metric> {
     use crate::assurance::Settled;
     match code {
-        AuditCode::Started => vec![],
+        // What operators do is not counted by functions.
+        AuditCode::Started
+        | AuditCode::Planned
+        | AuditCode::Redriven
+        | AuditCode::RedriveEnded
+        | AuditCode::Archived
+        | AuditCode::Discarded => vec![],
         AuditCode::Accepted => vec![Metric::Received, Metric::Accepted, Metric::Enqueued, Metric::KeyUse],
         AuditCode::AcceptedUnreadable => {
             vec![Metric::Received, Metric::AcceptedUnreadable, Metric::Enqueued, Metric::KeyUse]

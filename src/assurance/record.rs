@@ -1,6 +1,9 @@
 //! A user's record, read strictly: what this system did not write itself it does not build upon.
 
-use super::attributes::names;
+use std::collections::BTreeMap;
+
+use super::attributes::{AttributeChange, names};
+use super::decide::Settlement;
 use crate::envelope::BodyDigest;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, EventId, SessionId, Subject, Username};
@@ -16,6 +19,19 @@ pub struct UserRecord {
     pub created_at: Timestamp,
     /// What the assurance attributes say.
     pub assurance: Result<Assurance, RecordUnreadable>,
+}
+
+impl UserRecord {
+    /// The record as it would be after this.
+    #[must_use]
+    pub fn after(&self, settlement: &Settlement) -> Self {
+        let status = if settlement.confirm { UserStatus::Confirmed } else { self.status };
+        let assurance = match &self.assurance {
+            Ok(assurance) => assurance.after(&settlement.changes),
+            Err(unreadable) => Err(*unreadable),
+        };
+        Self { status, assurance, ..self.clone() }
+    }
 }
 
 /// Cognito's `UserStatus`.
@@ -135,6 +151,30 @@ impl Assurance {
             receipt: parsed(names::IDV_RECEIPT, get(names::IDV_RECEIPT), AppliedReceipt::parse)?,
             present: super::ASSURANCE_ATTRIBUTES.into_iter().filter(|name| get(name).is_some()).collect(),
         })
+    }
+
+    /// What these changes make of it.
+    fn after(&self, changes: &[AttributeChange]) -> Result<Self, RecordUnreadable> {
+        let standing = |name: &'static str| match name {
+            names::BLOCKID_SUB => self.subject.as_ref().map(|subject| subject.as_str().to_owned()),
+            names::IAL => self.ial.map(|ial| ial.to_string()),
+            names::IDV_STATUS => self.status.map(|status| status.as_str().to_owned()),
+            names::IDV_SESSION => self.session.as_ref().map(|session| session.as_str().to_owned()),
+            names::IDV_RECEIPT => self.receipt.as_ref().map(ToString::to_string),
+            // The others are there or not; nothing is decided by what they say.
+            _ => self.present.contains(&name).then(|| "present".to_owned()),
+        };
+        let mut values: BTreeMap<&str, String> = super::ASSURANCE_ATTRIBUTES
+            .into_iter()
+            .filter_map(|name| Some((name, standing(name)?)))
+            .collect();
+        for change in changes {
+            match change {
+                AttributeChange::Set(name, value) => drop(values.insert(name, value.as_str().to_owned())),
+                AttributeChange::Clear(name) => drop(values.remove(name)),
+            }
+        }
+        Self::read(|name| values.get(name).map(String::as_str))
     }
 
     /// Whether an approval stands: the user's assurance may be relied upon.

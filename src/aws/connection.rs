@@ -151,6 +151,10 @@ impl AwsConnection {
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
+    pub(super) fn sts(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.config)
+    }
+
     pub(super) fn lambda(&self) -> aws_sdk_lambda::Client {
         let mut config = aws_sdk_lambda::config::Builder::from(&self.config);
         config.set_endpoint_url(self.endpoints.lambda.clone());

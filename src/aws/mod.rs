@@ -3,6 +3,7 @@
 mod cognito;
 mod connection;
 mod failure;
+mod identity;
 mod inspection;
 mod key_store;
 mod rollout;
@@ -10,6 +11,7 @@ mod sqs;
 
 pub use cognito::CognitoDirectory;
 pub use connection::{AwsConnection, CallLimits};
+pub use identity::caller_identity;
 pub use inspection::Inspection;
 pub use key_store::StoredKeyRing;
 pub use rollout::{Deployments, LambdaVersions};

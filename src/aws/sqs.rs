@@ -1,21 +1,26 @@
 //! The queues, by SQS (API reference: `SendMessage`, `ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`,
-//! `GetQueueAttributes`).
+//! `GetQueueAttributes`, `ChangeMessageVisibilityBatch`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+    QueueAttributeName,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use md5::{Digest as _, Md5};
 
 use super::connection::AwsConnection;
 use super::failure::{Failure, Sort};
 use crate::ports::{
-    CallbackQueue, DeadLetters, Fault, MessageSource, OutgoingMessage, QueueError, ReceivedMessage,
-    Redelivery,
+    CallbackQueue, DeadLetter, DeadLetterStore, DeadLetters, Depth, Fault, MessageSource, OutgoingMessage,
+    QueueError, ReceivedMessage, Redelivery,
 };
+use crate::timestamp::Timestamp;
 
 /// How long a receive waits for a message, 20 s at most (API reference, `WaitTimeSeconds`). A process that is asked to
 /// stop waits for the receive under way.
@@ -65,7 +70,8 @@ impl SqsQueue {
         answer.map(drop).map_err(|error| failed("GetQueueAttributes", &error))
     }
 
-    async fn send_message(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+    /// Gives the MD5 of the body as SQS has it.
+    async fn send_message(&self, message: OutgoingMessage) -> Result<Option<String>, QueueError> {
         let attributes =
             message.attributes.into_iter().map(|(name, value)| Ok((name, text_attribute(value)?)));
         let attributes: Result<HashMap<_, _>, QueueError> = attributes.collect();
@@ -74,13 +80,14 @@ impl SqsQueue {
             .message_group_id(message.group_id)
             .message_deduplication_id(message.deduplication_id)
             .set_message_attributes(Some(attributes?).filter(|attributes| !attributes.is_empty()));
-        request.send().await.map(drop).map_err(|error| failed("SendMessage", &error))
+        let answer = request.send().await.map_err(|error| failed("SendMessage", &error))?;
+        Ok(answer.md5_of_message_body)
     }
 }
 
 impl CallbackQueue for SqsQueue {
     async fn send(&self, message: OutgoingMessage) -> Result<(), QueueError> {
-        self.send_message(message).await
+        self.send_message(message).await.map(drop)
     }
 }
 
@@ -129,8 +136,87 @@ impl DeadLetters for MessageQueue {
         message: &ReceivedMessage,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
-        self.dead_letters.send_message(OutgoingMessage::dead_letter(message, attributes)).await
+        self.dead_letters.send_message(OutgoingMessage::dead_letter(message, attributes)).await.map(drop)
     }
+}
+
+impl DeadLetterStore for MessageQueue {
+    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+        let request = self.dead_letters.client.receive_message().queue_url(&self.dead_letters.url);
+        let request = request
+            .max_number_of_messages(10)
+            .visibility_timeout(i32::try_from(hold.as_secs()).unwrap_or(i32::MAX))
+            // With a wait all of SQS' servers are asked, so that nothing is overlooked (developer guide, "Short and long
+            // polling").
+            .wait_time_seconds(1)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All");
+        let answer = request.send().await.map_err(|error| failed("ReceiveMessage", &error))?;
+        answer.messages.unwrap_or_default().into_iter().map(dead_letter).collect()
+    }
+
+    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
+        const CALL: &str = "ChangeMessageVisibilityBatch";
+        for handles in handles.chunks(10) {
+            let entry = |(number, handle): (usize, &String)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(number.to_string())
+                    .receipt_handle(handle)
+                    .visibility_timeout(0)
+                    .build()
+            };
+            let entries: Result<Vec<_>, _> = handles.iter().enumerate().map(entry).collect();
+            let entries = entries.map_err(|_| QueueError::Misconfigured(Fault::new(CALL, "bad_entry")))?;
+            let request = self.dead_letters.client.change_message_visibility_batch();
+            let request = request.queue_url(&self.dead_letters.url).set_entries(Some(entries));
+            // An entry that fails is not held any more, or comes back when its time is up.
+            request.send().await.map_err(|error| failed(CALL, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, handle: &str) -> Result<(), QueueError> {
+        self.dead_letters.delete(handle).await
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        let request = self.dead_letters.client.get_queue_attributes().queue_url(&self.dead_letters.url);
+        let answer = request.attribute_names(QueueAttributeName::All).send().await;
+        let answer = answer.map_err(|error| failed("GetQueueAttributes", &error))?;
+        let number =
+            |name| answer.attributes().and_then(|all| all.get(&name)?.parse::<u64>().ok()).unwrap_or(0);
+        let held = number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible);
+        Ok(Depth {
+            messages: number(QueueAttributeName::ApproximateNumberOfMessages) + held,
+            held,
+            retention: Duration::from_secs(number(QueueAttributeName::MessageRetentionPeriod)),
+        })
+    }
+
+    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        let sent = crate::delivery::hex(&Md5::digest(message.body.as_bytes()));
+        let arrived = self.callbacks.send_message(message).await?;
+        if arrived.as_deref() == Some(sent.as_str()) {
+            Ok(())
+        } else {
+            Err(QueueError::Passing(Fault::new("SendMessage", "other_digest")))
+        }
+    }
+}
+
+fn dead_letter(message: Message) -> Result<DeadLetter, QueueError> {
+    let sent_at =
+        message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
+    let sent_at = sent_at.and_then(|millis| millis.parse().ok()).map(Timestamp::from_unix_millis);
+    let received = received(message)?;
+    Ok(DeadLetter {
+        id: received.id,
+        handle: received.handle,
+        body: received.body,
+        group_id: received.group_id,
+        attributes: received.attributes,
+        sent_at: sent_at.unwrap_or(Timestamp::from_unix_millis(0)),
+    })
 }
 
 fn text_attribute(value: String) -> Result<MessageAttributeValue, QueueError> {

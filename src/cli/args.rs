@@ -37,6 +37,9 @@ pub(super) enum Command {
     Verify(CapturedOptions),
     /// Tell which mistake of the sender explains a refused request.
     Explain(CapturedOptions),
+    /// Dead letters: see what is there, what would become of each, send them back, see what became of them.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Check an installation on AWS before somebody depends on it: queues, user pool, app clients, functions, key ring,
     /// clock. Read-only.
     Doctor(DoctorOptions),
@@ -73,6 +76,171 @@ pub(super) struct DevOptions {
     /// Real AWS: a user pool that may be written to. Can be given several times.
     #[arg(long, value_name = "ID", requires = "queue_url")]
     pub(super) user_pool: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum DlqCommand {
+    /// List the dead letters. Looking leaves every letter as it was.
+    List(DlqListOptions),
+    /// Show all that may be shown of one.
+    Show(DlqShowOptions),
+    /// Count them by what they died of: reason, call and error, version.
+    Groups(DlqListOptions),
+    /// Choose letters, forecast what would become of each, and write that down. Changes nothing.
+    Plan(DlqPlanOptions),
+    /// Carry a plan out: one letter, then five, then the rest. Can be repeated with the same plan.
+    #[command(alias = "replay")]
+    Apply(DlqApplyOptions),
+    /// Say what became of each letter of a plan. Exit code 0 only when all ended as forecast.
+    Verify(DlqVerifyOptions),
+    /// Copy letters into an encrypted file, before SQS drops them.
+    Archive(DlqArchiveOptions),
+    /// Copy letters into an encrypted file, then delete them.
+    Discard(DlqDiscardOptions),
+}
+
+/// Which installation.
+#[derive(Args)]
+pub(super) struct DlqTarget {
+    /// The embedded stack of a running `idvctl dev`. [default address: http://127.0.0.1:8787]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://127.0.0.1:8787",
+          conflicts_with_all = ["queue_url", "dead_letter_queue_url", "key_ring"])]
+    pub(super) local: Option<String>,
+    /// The callback queue. [default: $IDV_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    pub(super) queue_url: Option<String>,
+    /// The dead-letter queue. [default: $IDV_DEAD_LETTER_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    pub(super) dead_letter_queue_url: Option<String>,
+    /// A user pool that the consumer may write to. Can be given several times. [default: $IDV_USER_POOL_IDS]
+    #[arg(long, value_name = "ID")]
+    pub(super) user_pool: Vec<String>,
+    /// The secret that holds the key ring, by name or ARN. [default: $IDV_KEY_RING_SECRET_ID]
+    #[arg(long, value_name = "SECRET")]
+    pub(super) key_ring: Option<String>,
+    /// The key ring in a file. [default with --local: $IDV_KEY_RING_FILE, or idv-keys.json]
+    #[arg(long, value_name = "FILE", conflicts_with = "key_ring")]
+    pub(super) keys: Option<PathBuf>,
+    /// Where the record of what you do is appended to.
+    #[arg(long, default_value = "idv-operator-audit.jsonl", value_name = "FILE")]
+    pub(super) audit_log: PathBuf,
+}
+
+/// Which letters; what is not said does not choose.
+#[derive(Args)]
+pub(super) struct DlqSelection {
+    /// Only those of this reason. Can be given several times.
+    #[arg(long, value_name = "REASON")]
+    pub(super) reason: Vec<String>,
+    /// Only this message. Can be given several times.
+    #[arg(long, value_name = "ID")]
+    pub(super) id: Vec<String>,
+    /// Only this group (one user), or what its name begins with. Can be given several times.
+    #[arg(long, value_name = "GROUP")]
+    pub(super) group: Vec<String>,
+    /// Only those that died since, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct DlqListOptions {
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+    #[command(flatten)]
+    pub(super) selection: DlqSelection,
+    /// List this many at the most; all are counted.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(super) most: usize,
+}
+
+#[derive(Args)]
+pub(super) struct DlqShowOptions {
+    /// The message's id.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+}
+
+#[derive(Args)]
+pub(super) struct DlqPlanOptions {
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+    #[command(flatten)]
+    pub(super) selection: DlqSelection,
+    /// Why: a ticket.
+    #[arg(long, value_name = "TICKET")]
+    pub(super) because: String,
+    /// Where to write the plan. It names users: the file is readable by you alone. Never overwritten.
+    #[arg(short, long, default_value = "plan.json", value_name = "FILE")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct DlqApplyOptions {
+    /// The plan.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+    /// Letters a second. Cognito's quota (25 writes a second by default) is shared with people who sign in.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(super) rate: u32,
+    /// How many letters the first step has.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) canary: u32,
+    /// How long the outcome of a first step is waited for, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(super) wait: u64,
+}
+
+#[derive(Args)]
+pub(super) struct DlqVerifyOptions {
+    /// The plan.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+    /// How long to wait for what is not settled yet, in seconds.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(super) wait: u64,
+}
+
+#[derive(Args)]
+pub(super) struct DlqArchiveOptions {
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+    /// Only those that SQS drops within so many days.
+    #[arg(long, value_name = "DAYS")]
+    pub(super) expiring_within: Option<u64>,
+    #[command(flatten)]
+    pub(super) archive: DlqArchiveFile,
+}
+
+#[derive(Args)]
+pub(super) struct DlqDiscardOptions {
+    #[command(flatten)]
+    pub(super) target: DlqTarget,
+    /// The message. Can be given several times.
+    #[arg(long, value_name = "ID", required = true)]
+    pub(super) id: Vec<String>,
+    /// Why: a ticket.
+    #[arg(long, value_name = "TICKET")]
+    pub(super) because: String,
+    #[command(flatten)]
+    pub(super) archive: DlqArchiveFile,
+}
+
+/// Where letters are kept.
+#[derive(Args)]
+pub(super) struct DlqArchiveFile {
+    /// The file, which must not exist yet.
+    #[arg(long = "to", value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Who can read it: an age X25519 recipient (age1…; `age-keygen` makes one). Can be given several times.
+    #[arg(long, value_name = "RECIPIENT", required = true)]
+    pub(super) recipient: Vec<String>,
 }
 
 /// What to look at; what is not named is not looked at. The stack's output `DoctorCommand` names it all.

@@ -5,6 +5,7 @@ mod captured;
 mod client;
 mod demo;
 mod dev;
+mod dlq;
 mod doctor;
 mod explain;
 mod keys;
@@ -45,6 +46,7 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Sign(options) => signing::sign(&options, environment, output),
         Command::Verify(options) => signing::verify(&options, environment, output),
         Command::Explain(options) => explain::run(&options, environment, output),
+        Command::Dlq(command) => dlq::run(command, environment, output).await,
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(KeysCommand::New(options)) => keys::new(&options, output),
         Command::Keys(KeysCommand::Show(options)) => keys::show(&options, environment, output),

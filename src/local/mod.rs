@@ -4,6 +4,7 @@
 //! not what some emulator does. `tests/it/contract.rs` holds it against the real SDK and an independent emulator.
 
 mod api_gateway;
+mod aws_api;
 mod event_source;
 mod http_server;
 mod key_store;
@@ -11,6 +12,7 @@ mod queue;
 mod user_pool;
 
 pub use api_gateway::{from_lambda_response, rest_event};
+pub use aws_api::{AwsApi, CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 pub use event_source::{EventSource, batch_event};
 pub use http_server::{HttpMessage, Reply, Site, serve};
 pub use key_store::MemoryKeyStore;

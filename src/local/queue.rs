@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::ports::{
-    CallbackQueue, Clock, DeadLetters, Fault, MessageSource, OutgoingMessage, QueueError, ReceivedMessage,
-    Redelivery,
+    CallbackQueue, Clock, DeadLetter, DeadLetterStore, DeadLetters, Depth, Fault, MessageSource,
+    OutgoingMessage, QueueError, ReceivedMessage, Redelivery,
 };
 use crate::timestamp::Timestamp;
 
@@ -58,6 +58,24 @@ pub struct QueuedMessage {
     handle: String,
 }
 
+impl QueuedMessage {
+    /// The handle of the last receive.
+    pub fn handle(&self) -> &str {
+        &self.handle
+    }
+
+    fn received(self) -> ReceivedMessage {
+        ReceivedMessage {
+            id: self.id,
+            handle: self.handle,
+            body: self.body,
+            group_id: self.group_id,
+            attempt: self.receives,
+            attributes: self.attributes,
+        }
+    }
+}
+
 /// One FIFO queue. Clones are the same queue.
 #[derive(Clone)]
 pub struct FifoQueue<C> {
@@ -85,6 +103,22 @@ impl<C: Clock + Clone> FifoQueue<C> {
     #[must_use]
     pub fn with_dead_letters(self, queue: &Self) -> Self {
         Self { dead_letters: Some(Arc::new(queue.clone())), ..self }
+    }
+
+    /// Receives what can be had now, for this long, as a `ReceiveMessage` with a visibility timeout of its own does.
+    ///
+    /// # Errors
+    /// [`QueueError`] when a message could not be moved to the dead letters.
+    pub fn receive_for(&self, most: usize, visibility: Duration) -> Result<Vec<QueuedMessage>, QueueError> {
+        self.take(most.min(10), visibility)
+    }
+
+    /// How many messages are in the queue, and how many of them in flight.
+    pub fn counts(&self) -> (u64, u64) {
+        let now = self.clock.now();
+        let state = self.lock();
+        let in_flight = state.messages.iter().filter(|message| message.visible_at > now).count();
+        (state.messages.len() as u64, in_flight as u64)
     }
 
     /// Everything in the queue, in order, visible or not. Looking changes nothing.
@@ -121,30 +155,28 @@ impl<C: Clock + Clone> FifoQueue<C> {
         Ok(())
     }
 
-    /// While a message of a group is in flight, no other of the group is handed out.
-    fn take(&self, most: usize) -> Result<Vec<ReceivedMessage>, QueueError> {
+    /// While a message of a group is in flight, no other of the group is handed out. As many of one group as possible come
+    /// together (developer guide, "FIFO queue delivery logic").
+    fn take(&self, most: usize, visibility: Duration) -> Result<Vec<QueuedMessage>, QueueError> {
         let now = self.clock.now();
         let mut state = self.lock();
         self.move_exhausted(&mut state, now)?;
         let state = &mut *state;
         let in_flight = state.messages.iter().filter(|message| message.visible_at > now);
-        let locked: HashSet<String> = in_flight.map(|message| message.group_id.clone()).collect();
+        let mut passed: HashSet<String> = in_flight.map(|message| message.group_id.clone()).collect();
         let mut taken = Vec::new();
-        for message in
-            state.messages.iter_mut().filter(|message| !locked.contains(&message.group_id)).take(most)
-        {
-            state.counter += 1;
-            message.receives += 1;
-            message.visible_at = now.plus(self.settings.visibility);
-            message.handle = format!("{}#{}", message.id, state.counter);
-            taken.push(ReceivedMessage {
-                id: message.id.clone(),
-                handle: message.handle.clone(),
-                body: message.body.clone(),
-                group_id: message.group_id.clone(),
-                attempt: message.receives,
-                attributes: message.attributes.clone(),
-            });
+        while taken.len() < most {
+            let next = state.messages.iter().find(|message| !passed.contains(&message.group_id));
+            let Some(group) = next.map(|message| message.group_id.clone()) else { break };
+            let of_group = state.messages.iter_mut().filter(|message| message.group_id == group);
+            for message in of_group.take(most - taken.len()) {
+                state.counter += 1;
+                message.receives += 1;
+                message.visible_at = now.plus(visibility);
+                message.handle = format!("{}#{}", message.id, state.counter);
+                taken.push(message.clone());
+            }
+            passed.insert(group);
         }
         Ok(taken)
     }
@@ -218,7 +250,9 @@ impl<C: Clock + Clone> MessageSource for FifoQueue<C> {
     async fn receive(&self, most: u32) -> Result<Vec<ReceivedMessage>, QueueError> {
         let start = self.clock.now();
         loop {
-            let messages = self.take(usize::try_from(most.min(10)).unwrap_or(10))?;
+            let messages =
+                self.take(usize::try_from(most.min(10)).unwrap_or(10), self.settings.visibility)?;
+            let messages: Vec<_> = messages.into_iter().map(QueuedMessage::received).collect();
             if !messages.is_empty() || self.clock.now().since(start) >= self.settings.wait {
                 return Ok(messages);
             }
@@ -274,5 +308,46 @@ impl<C: Clock + Clone> DeadLetters for LocalQueues<C> {
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
         self.dead_letters.accept(OutgoingMessage::dead_letter(message, attributes))
+    }
+}
+
+/// How long the embedded queues keep a message: for as long as the process lives, told as SQS' longest.
+const RETENTION: Duration = Duration::from_secs(14 * 86_400);
+
+impl<C: Clock + Clone> DeadLetterStore for LocalQueues<C> {
+    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+        let found = self.dead_letters.receive_for(10, hold)?;
+        let letter = |message: QueuedMessage| DeadLetter {
+            id: message.id,
+            handle: message.handle,
+            body: message.body,
+            group_id: message.group_id,
+            attributes: message.attributes,
+            sent_at: message.sent_at,
+        };
+        Ok(found.into_iter().map(letter).collect())
+    }
+
+    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
+        for handle in handles {
+            match self.dead_letters.delay(handle, Duration::ZERO).await {
+                Ok(()) | Err(QueueError::NotInFlight(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, handle: &str) -> Result<(), QueueError> {
+        self.dead_letters.delete(handle).await
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        let (messages, held) = self.dead_letters.counts();
+        Ok(Depth { messages, held, retention: RETENTION })
+    }
+
+    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        self.callbacks.accept(message)
     }
 }

@@ -23,7 +23,7 @@ const TIERS: [(&str, &[&str], bool); 5] = [
         true,
     ),
     ("ports", &["ports"], false),
-    ("use cases", &["key_cache", "intake", "settlement", "preflight"], true),
+    ("use cases", &["key_cache", "intake", "settlement", "redrive", "preflight"], true),
     ("adapters", &["lambda", "aws", "local", "config", "clock", "telemetry"], false),
     ("programs", &["cli", "pretraffic"], false),
 ];

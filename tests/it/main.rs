@@ -33,6 +33,7 @@ mod front_door;
 mod metrics;
 mod preflight;
 mod pretraffic;
+mod redrive;
 mod runbooks;
 mod senders;
 mod setup;

@@ -269,6 +269,8 @@ async fn every_call_that_a_function_makes_is_allowed_and_nothing_else_is() {
     let by_idvctl = set(&[
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibilityBatch",
+        "sts:GetCallerIdentity",
         "cognito-idp:DescribeUserPool",
         "cognito-idp:ListUserPoolClients",
         "cognito-idp:DescribeUserPoolClient",

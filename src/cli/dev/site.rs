@@ -10,7 +10,8 @@ use super::embedded::issue_binding;
 use crate::cli::stack::FrontDoor;
 use crate::clock::SystemClock;
 use crate::local::{
-    FifoQueue, HttpMessage, LocalQueues, PoolError, QueuedMessage, Reply, SignUp, Site, User, UserPool,
+    AwsApi, FifoQueue, HttpMessage, LocalQueues, PoolError, QueuedMessage, Reply, SignUp, Site, User,
+    UserPool,
 };
 use crate::ports::{AuditSink, KeyStore};
 use crate::settlement::dead_letter_attributes as letter;
@@ -43,6 +44,11 @@ impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
             ("GET", path) if path.starts_with("/_local/users/") => {
                 let name = path.trim_start_matches("/_local/users/");
                 self.show(&percent_decode_str(name).decode_utf8_lossy())
+            }
+            // AWS' own calls: `AWS_ENDPOINT_URL` may name this server.
+            ("POST", "/") if AwsApi::<SystemClock>::target(&request).is_some() => {
+                let target = AwsApi::<SystemClock>::target(&request).unwrap_or_default();
+                AwsApi::new(self.queues.clone(), self.pool.clone()).answer(target, &request.body).await
             }
             (_, path) if path.starts_with("/_local/") => {
                 let pages = "POST /_local/users, GET /_local/users/{username}, GET /_local/dead-letters";

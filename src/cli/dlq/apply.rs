@@ -1,0 +1,193 @@
+//! `dlq apply`: a plan is carried out.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::plan::read;
+use super::{Desk, unreachable};
+use crate::audit::AuditCode;
+use crate::cli::args::DlqApplyOptions;
+use crate::cli::output::{Failure, Output, outcome};
+use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progress, Stopped};
+
+/// What has been done of a plan: a line for each step, in a file beside the plan.
+struct FileJournal {
+    file: File,
+    sending: HashSet<String>,
+    removed: HashSet<String>,
+}
+
+impl FileJournal {
+    fn path(plan: &Path) -> PathBuf {
+        let mut name = plan.file_name().unwrap_or_default().to_owned();
+        name.push(".journal");
+        plan.with_file_name(name)
+    }
+
+    fn open(plan: &Path) -> io::Result<Self> {
+        let path = Self::path(plan);
+        let (mut sending, mut removed) = (HashSet::new(), HashSet::new());
+        if path.exists() {
+            for line in std::fs::read_to_string(&path)?.lines() {
+                match line.split_once(' ') {
+                    Some(("sending", id)) => drop(sending.insert(id.to_owned())),
+                    Some(("removed", id)) => drop(removed.insert(id.to_owned())),
+                    // The last line of a run that was killed can be cut short: what it told is found out anew.
+                    _ => {}
+                }
+            }
+        }
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // A line that was cut short must not swallow the next one.
+        file.write_all(b"\n")?;
+        Ok(Self { file, sending, removed })
+    }
+
+    fn append(&mut self, word: &str, id: &str) -> io::Result<()> {
+        self.file.write_all(format!("{word} {id}\n").as_bytes())?;
+        self.file.sync_data()
+    }
+}
+
+impl Journal for FileJournal {
+    fn sending(&mut self, message_id: &str) -> io::Result<()> {
+        self.append("sending", message_id)?;
+        self.sending.insert(message_id.to_owned());
+        Ok(())
+    }
+
+    fn removed(&mut self, message_id: &str) -> io::Result<()> {
+        self.append("removed", message_id)?;
+        self.removed.insert(message_id.to_owned());
+        Ok(())
+    }
+
+    fn was_sending(&self, message_id: &str) -> bool {
+        self.sending.contains(message_id)
+    }
+
+    fn was_removed(&self, message_id: &str) -> bool {
+        self.removed.contains(message_id)
+    }
+}
+
+pub(super) async fn apply(
+    desk: &Desk,
+    options: &DlqApplyOptions,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let plan = read(&options.plan)?;
+    let complaint = |error: io::Error| Failure::usage(format!("{}: {error}", options.plan.display()));
+    let mut journal = FileJournal::open(&options.plan).map_err(complaint)?;
+    let asked = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&asked);
+    let listener = tokio::spawn(async move {
+        // Without a listener Ctrl-C ends the process, which loses nothing either.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    let canary = usize::try_from(options.canary).unwrap_or(1);
+    let run = Apply {
+        store: &desk.store,
+        foresight: desk.foresight(),
+        by: &desk.log.who,
+        pacing: Pacing {
+            rate: options.rate,
+            steps: [canary, canary * 5],
+            patience: Duration::from_secs(options.wait),
+        },
+    };
+    let mut unwritten = None;
+    let applied = run
+        .run(&plan, &mut journal, |progress| {
+            let told = tell(desk, &plan, &progress, output);
+            unwritten = told.err();
+            unwritten.is_none() && !asked.load(Ordering::Relaxed)
+        })
+        .await;
+    listener.abort();
+    if let Some(failure) = unwritten {
+        return Err(failure);
+    }
+    let mut record = desk.log.act(AuditCode::RedriveEnded, &plan.because);
+    record.plan_sha256 = Some(plan.digest().to_owned());
+    record.letters = Some(applied.removed);
+    desk.log.write(&record.detail(word(applied.stopped.as_ref())))?;
+    report(&applied, &options.plan, output)
+}
+
+/// Every letter that was sent has its record, with the receipt as its thread.
+fn tell(desk: &Desk, plan: &Plan, progress: &Progress<'_>, output: Output) -> Result<(), Failure> {
+    match progress {
+        Progress::Sent(letter) => desk.log.write(&redriven(desk, plan, letter)),
+        Progress::Step(done, total) => {
+            output.note(format!("{done} of {total} sent back"));
+            Ok(())
+        }
+    }
+}
+
+fn redriven(desk: &Desk, plan: &Plan, letter: &PlannedLetter) -> crate::audit::AuditRecord {
+    let mut record = desk.log.act(AuditCode::Redriven, &plan.because);
+    record.receipt_id = Some(letter.receipt_id.clone());
+    record.user = Some(letter.user.clone());
+    record.message_id = Some(letter.message_id.clone());
+    record.plan_sha256 = Some(plan.digest().to_owned());
+    record
+}
+
+fn word(stopped: Option<&Stopped>) -> &'static str {
+    match stopped {
+        None => "complete",
+        Some(Stopped::Changed(_)) => "changed",
+        Some(Stopped::Halted(_)) => "halted",
+        Some(Stopped::Queue(_)) => "queue",
+        Some(Stopped::Journal(_)) => "journal",
+        Some(Stopped::Asked) => "asked",
+    }
+}
+
+fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Failure> {
+    let (again, plan) = ("the same command goes on from here", plan.display());
+    let details: Vec<String> = match &applied.stopped {
+        Some(Stopped::Changed(changes)) => changes.clone(),
+        Some(Stopped::Halted(letters)) => {
+            letters.iter().map(|(receipt, what)| format!("{receipt} {what}")).collect()
+        }
+        _ => Vec::new(),
+    };
+    let what = match &applied.stopped {
+        None => format!("all sent back; what became of them: idvctl dlq verify {plan}"),
+        Some(Stopped::Changed(_)) => "nothing was sent: the plan is out of date; make a new one".to_owned(),
+        Some(Stopped::Halted(_)) => {
+            "halted: the first letters did not end as forecast; the rest stays where it is".to_owned()
+        }
+        Some(Stopped::Asked) => format!("stopped because you asked; {again}"),
+        Some(Stopped::Journal(error)) => format!("the journal could not be written: {error}; {again}"),
+        Some(Stopped::Queue(_)) => format!("a queue could not be reached; {again}"),
+    };
+    output.line(format!("{} sent back, {} left: {what}", applied.removed, applied.left))?;
+    for detail in details.iter().take(20) {
+        output.line(format!("! {detail}"))?;
+    }
+    output.value(&json!({
+        "sent_back": applied.removed,
+        "left": applied.left,
+        "ended": word(applied.stopped.as_ref()),
+        "details": details,
+    }))?;
+    match &applied.stopped {
+        Some(Stopped::Queue(error)) => Err(unreachable(error)),
+        stopped => Ok(outcome(stopped.is_none())),
+    }
+}

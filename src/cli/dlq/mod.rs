@@ -1,0 +1,187 @@
+//! `idvctl dlq`: dead letters, on AWS and, by the same calls, on the embedded stack.
+
+mod apply;
+mod keep;
+mod list;
+mod operator;
+mod plan;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::args::{DlqCommand, DlqSelection, DlqTarget};
+use super::keys;
+use super::output::{Failure, Output};
+use crate::assurance::Policy;
+use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing, caller_identity};
+use crate::clock::SystemClock;
+use crate::config::{Environment, KeyRingSource, LocalConfig};
+use crate::key_ring::KeyRing;
+use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
+use crate::ports::{KeyStore as _, QueueError};
+use crate::redrive::{Foresight, Selection};
+use crate::verification::PoolId;
+use operator::OperatorLog;
+
+/// A person waits, so a slow answer is better than none.
+const LIMITS: CallLimits = CallLimits { attempt: Duration::from_secs(8), operation: Duration::from_secs(20) };
+
+/// The embedded stack's pool, unless told otherwise.
+const LOCAL_POOL: &str = "us-east-1_LocalPool";
+
+pub(super) async fn run(
+    command: DlqCommand,
+    environment: &Environment,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    match command {
+        DlqCommand::List(options) => {
+            list::list(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+        DlqCommand::Groups(options) => {
+            list::groups(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+        DlqCommand::Show(options) => {
+            list::show(&Desk::open(&options.target, environment).await?, &options.id, output).await
+        }
+        DlqCommand::Plan(options) => {
+            plan::make(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+        DlqCommand::Apply(options) => {
+            apply::apply(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+        DlqCommand::Verify(options) => {
+            plan::verify(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+        DlqCommand::Archive(options) => {
+            keep::archive(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+        DlqCommand::Discard(options) => {
+            keep::discard(&Desk::open(&options.target, environment).await?, &options, output).await
+        }
+    }
+}
+
+/// Everything that an operator works with.
+struct Desk {
+    store: MessageQueue,
+    directory: CognitoDirectory,
+    ring: KeyRing,
+    policy: Policy,
+    log: OperatorLog,
+}
+
+impl Desk {
+    async fn open(target: &DlqTarget, environment: &Environment) -> Result<Self, Failure> {
+        let wrong = |error: crate::config::ConfigError| Failure::usage(error.to_string());
+        let config = LocalConfig::read(environment).map_err(wrong)?;
+        let (connection, urls) = if let Some(url) = &target.local {
+            (local_connection(url).map_err(wrong)?, local_urls(url))
+        } else {
+            let connection = AwsConnection::of_process(environment, LIMITS).await.map_err(wrong)?;
+            (connection, aws_urls(target, environment)?)
+        };
+        let who = match target.local {
+            Some(_) => format!("os:{}", environment.get("USER").unwrap_or_else(|| "unknown".to_owned())),
+            None => {
+                caller_identity(&connection).await.map_err(|fault| Failure::unreachable(fault.to_string()))?
+            }
+        };
+        // Real pools want a binding unless told otherwise, as the consumer does.
+        let optional =
+            target.local.is_some() || environment.get("IDV_BINDING").as_deref() == Some("optional");
+        Ok(Self {
+            store: MessageQueue::new(&connection, &urls.0, &urls.1),
+            directory: CognitoDirectory::new(&connection),
+            ring: ring(target, environment, &connection).await?,
+            policy: Policy {
+                pools: pools(target, environment)?,
+                minimum_ial: config.minimum_ial,
+                binding_required: config.binding_required || !optional,
+            },
+            log: OperatorLog::new(&target.audit_log, who),
+        })
+    }
+
+    fn foresight(&self) -> Foresight<'_, CognitoDirectory, SystemClock> {
+        Foresight { directory: &self.directory, ring: &self.ring, policy: &self.policy, clock: &SystemClock }
+    }
+}
+
+fn local_connection(url: &str) -> Result<AwsConnection, crate::config::ConfigError> {
+    let url = url.trim_end_matches('/').to_owned();
+    let environment = Environment::new(move |name| match name {
+        "AWS_ENDPOINT_URL" => Some(url.clone()),
+        "AWS_REGION" => Some("us-east-1".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        _ => None,
+    });
+    AwsConnection::of_function(&environment, LIMITS)
+}
+
+fn local_urls(url: &str) -> (String, String) {
+    let queue = |name| format!("{}/local/{name}", url.trim_end_matches('/'));
+    (queue(CALLBACK_QUEUE), queue(DEAD_LETTER_QUEUE))
+}
+
+fn aws_urls(target: &DlqTarget, environment: &Environment) -> Result<(String, String), Failure> {
+    let one = |given: &Option<String>, variable: &str, flag: &str| {
+        let found = given.clone().or_else(|| environment.get(variable));
+        found.ok_or_else(|| Failure::usage(format!("which queue? give {flag} or set {variable}; or --local")))
+    };
+    Ok((
+        one(&target.queue_url, "IDV_QUEUE_URL", "--queue-url")?,
+        one(&target.dead_letter_queue_url, "IDV_DEAD_LETTER_QUEUE_URL", "--dead-letter-queue-url")?,
+    ))
+}
+
+fn pools(target: &DlqTarget, environment: &Environment) -> Result<Vec<PoolId>, Failure> {
+    let from_environment = || environment.get("IDV_USER_POOL_IDS").unwrap_or_default();
+    let mut names = target.user_pool.clone();
+    if names.is_empty() && target.local.is_some() {
+        names.push(LOCAL_POOL.to_owned());
+    }
+    if names.is_empty() {
+        names = from_environment()
+            .split(',')
+            .map(|id| id.trim().to_owned())
+            .filter(|id| !id.is_empty())
+            .collect();
+    }
+    if names.is_empty() {
+        return Err(Failure::usage(
+            "which user pools does the consumer serve? give --user-pool or set IDV_USER_POOL_IDS",
+        ));
+    }
+    let pool = |id: &String| PoolId::of_real_pool(id);
+    let pools: Result<Vec<_>, _> = names.iter().map(pool).collect();
+    pools.map_err(|_| Failure::usage("--user-pool must be a user pool's id, like us-east-1_AbC123"))
+}
+
+async fn ring(
+    target: &DlqTarget,
+    environment: &Environment,
+    connection: &AwsConnection,
+) -> Result<KeyRing, Failure> {
+    let secret = target.key_ring.clone().or_else(|| environment.get("IDV_KEY_RING_SECRET_ID"));
+    match secret.filter(|_| target.keys.is_none() && target.local.is_none()) {
+        None => keys::read_ring(&keys::ring_path(target.keys.as_ref(), environment)),
+        Some(secret) => {
+            let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret)).fetch().await;
+            ring.map_err(|error| Failure::unreachable(error.to_string()))
+        }
+    }
+}
+
+fn selection(options: &DlqSelection) -> Result<Selection, Failure> {
+    Ok(Selection {
+        reasons: options.reason.clone(),
+        ids: options.id.clone(),
+        groups: options.group.clone(),
+        since: options.since.as_ref().map(|at| keys::moment(Some(at), "--since")).transpose()?,
+    })
+}
+
+fn unreachable(error: &QueueError) -> Failure {
+    Failure::unreachable(error.fault().to_string())
+}

@@ -1,0 +1,139 @@
+//! `dlq plan|verify`: what would become of letters, and what became of them.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::list::{remarks, tell};
+use super::{Desk, selection, unreachable};
+use crate::audit::AuditCode;
+use crate::cli::args::{DlqPlanOptions, DlqVerifyOptions};
+use crate::cli::output::{Failure, Output, outcome};
+use crate::clock::SystemClock;
+use crate::ports::{Clock as _, DeadLetterStore as _};
+use crate::redrive::{Became, Plan, PlannedLetter, became, came_back};
+
+/// Letters a second, unless told otherwise: the default of `apply`.
+const RATE: usize = 5;
+
+pub(super) async fn make(desk: &Desk, options: &DlqPlanOptions, output: Output) -> Result<ExitCode, Failure> {
+    let selection = selection(&options.selection)?;
+    let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
+    let by = (desk.log.who.as_str(), options.because.as_str());
+    let seen = |count| tell(count, depth, output);
+    let made = Plan::make(&desk.store, &desk.foresight(), &selection, by, seen).await;
+    let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
+    write_new(&options.output, &plan)?;
+
+    let mut record = desk.log.act(AuditCode::Planned, &options.because);
+    record.plan_sha256 = Some(plan.digest().to_owned());
+    record.letters = Some(plan.letters.len());
+    desk.log.write(&record)?;
+
+    let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for letter in &plan.letters {
+        let word =
+            if letter.confirms { format!("{}, confirms", letter.forecast) } else { letter.forecast.clone() };
+        *forecasts.entry((word, "is sent")).or_default() += 1;
+    }
+    for letter in &plan.left_out {
+        *forecasts.entry((letter.forecast.clone(), "stays")).or_default() += 1;
+    }
+    let rows = forecasts
+        .iter()
+        .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
+    output.table(&["would become", "so it", "letters"], rows.collect())?;
+    let seconds = plan.letters.len() / RATE;
+    output.line(format!(
+        "{}: {} letters to send, about {seconds} s at {RATE} a second; {} stay",
+        options.output.display(),
+        plan.letters.len(),
+        plan.left_out.len()
+    ))?;
+    remarks(depth, scanned, output);
+    let forecasts: Vec<_> = forecasts
+        .iter()
+        .map(|((word, what), count)| json!({ "forecast": word, "does": what, "letters": count }))
+        .collect();
+    output.value(&json!({
+        "plan": options.output,
+        "digest": plan.digest(),
+        "letters": plan.letters.len(),
+        "stay": plan.left_out.len(),
+        "forecasts": forecasts,
+        "seconds": seconds,
+    }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_new(path: &Path, plan: &Plan) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(plan).map_err(|error| Failure::usage(error.to_string()))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()));
+    written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
+    let complaint = |error: String| Failure::usage(format!("{}: {error}", path.display()));
+    let json = std::fs::read(path).map_err(|error| complaint(error.to_string()))?;
+    Plan::parse(&json).map_err(complaint)
+}
+
+pub(super) async fn verify(
+    desk: &Desk,
+    options: &DlqVerifyOptions,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let plan = read(&options.plan)?;
+    let patience = Duration::from_secs(options.wait);
+    let started = SystemClock.now();
+    let mut open: Vec<&PlannedLetter> = plan.letters.iter().collect();
+    let mut ended: BTreeMap<String, usize> = BTreeMap::new();
+    loop {
+        let mut still = Vec::new();
+        for letter in open {
+            match became(&desk.directory, letter).await {
+                Became::Settled => *ended.entry(format!("{} as forecast", letter.forecast)).or_default() += 1,
+                _ => still.push(letter),
+            }
+        }
+        open = still;
+        if open.is_empty() || SystemClock.now().since(started) >= patience {
+            break;
+        }
+        SystemClock.sleep(Duration::from_secs(1)).await;
+    }
+    let mut not_settled = Vec::new();
+    if !open.is_empty() {
+        let back = came_back(&desk.store, &SystemClock, &desk.ring, &plan)
+            .await
+            .map_err(|error| unreachable(&error))?;
+        for letter in open {
+            let what = match (back.get(&letter.receipt_id), became(&desk.directory, letter).await) {
+                (Some(fingerprint), _) => format!("dead again: {fingerprint}"),
+                (None, Became::UserGone) => "the user is gone".to_owned(),
+                (None, Became::Unknown(why)) => format!("unknown: {why}"),
+                (None, _) => "not settled yet, or not sent".to_owned(),
+            };
+            *ended.entry(what.clone()).or_default() += 1;
+            not_settled.push(json!({ "receipt_id": letter.receipt_id, "user": letter.user, "became": what }));
+        }
+    }
+    let rows = ended.iter().map(|(what, count)| vec![what.clone(), count.to_string()]).collect();
+    output.table(&["became", "letters"], rows)?;
+    for letter in not_settled.iter().take(20) {
+        output.line(format!("! {} {}", text(letter, "receipt_id"), text(letter, "became")))?;
+    }
+    output.value(&json!({ "became": ended, "not_settled": not_settled }))?;
+    Ok(outcome(not_settled.is_empty()))
+}
+
+fn text<'v>(value: &'v serde_json::Value, name: &str) -> &'v str {
+    value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default()
+}

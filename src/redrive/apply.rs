@@ -1,0 +1,312 @@
+//! Carrying a plan out: first one, then five, then the rest.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::foresee::Foresight;
+use super::history::with_replay;
+use super::plan::{NO_DEPTH, is_same_body, user_state};
+use super::scan::{look, scan};
+use super::verify::{Became, became, came_back};
+use super::{Letter, Plan, PlannedLetter};
+use crate::delivery::hex;
+use crate::ports::{
+    Clock, DeadLetter, DeadLetterStore, DirectoryError, OutgoingMessage, QueueError, UserDirectory,
+};
+
+/// How often the outcome of a stage is looked for.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What has been done of a plan, kept where a crash does not reach it. Every line is stored when the call returns.
+pub trait Journal {
+    /// A letter is about to be sent.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn sending(&mut self, message_id: &str) -> io::Result<()>;
+
+    /// A letter was sent, arrived and was removed.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn removed(&mut self, message_id: &str) -> io::Result<()>;
+
+    /// Whether a letter was about to be sent, in this run of the tool or an earlier one.
+    fn was_sending(&self, message_id: &str) -> bool;
+
+    /// Whether a letter was removed.
+    fn was_removed(&self, message_id: &str) -> bool;
+}
+
+/// How fast, and in which steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Pacing {
+    /// Letters a second.
+    pub rate: u32,
+    /// How many letters the first steps have; the rest follow at once.
+    pub steps: [usize; 2],
+    /// How long the outcome of a step is waited for.
+    pub patience: Duration,
+}
+
+/// What a watcher is told.
+pub enum Progress<'a> {
+    /// A letter was sent and removed.
+    Sent(&'a PlannedLetter),
+    /// A step ended as it was forecast: so many letters of so many.
+    Step(usize, usize),
+}
+
+/// Why it stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing was done: these letters or users changed since the plan was made.
+    Changed(Vec<String>),
+    /// Letters of a first step are dead again, or not settled in time: by receipt, what became of each.
+    Halted(BTreeMap<String, String>),
+    /// A queue could not be asked.
+    Queue(QueueError),
+    /// The journal could not be written.
+    Journal(String),
+    /// Somebody asked for it.
+    Asked,
+}
+
+/// How far it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Sent and removed, in this run of the tool or an earlier one.
+    pub removed: usize,
+    /// Still to be done.
+    pub left: usize,
+    /// Why it stopped before the end.
+    pub stopped: Option<Stopped>,
+}
+
+/// Carries a plan out.
+pub struct Apply<'a, S, D, C> {
+    /// The queues.
+    pub store: &'a S,
+    /// The users, the keys, the policy, the clock.
+    pub foresight: Foresight<'a, D, C>,
+    /// Who does it.
+    pub by: &'a str,
+    /// How fast.
+    pub pacing: Pacing,
+}
+
+impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
+    /// Does what is left of the plan. `watch` is told of each step, and says whether to go on.
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        journal: &mut impl Journal,
+        mut watch: impl FnMut(Progress<'_>) -> bool,
+    ) -> Applied {
+        let stopped = self.steps(plan, journal, &mut watch).await.err();
+        let removed = plan.letters.iter().filter(|letter| journal.was_removed(&letter.message_id)).count();
+        Applied { removed, left: plan.letters.len() - removed, stopped }
+    }
+
+    async fn steps(
+        &self,
+        plan: &Plan,
+        journal: &mut impl Journal,
+        watch: &mut impl FnMut(Progress<'_>) -> bool,
+    ) -> Result<(), Stopped> {
+        self.unchanged(plan, journal).await?;
+        let total = plan.letters.len();
+        for step in self.pacing.steps.into_iter().chain([usize::MAX]) {
+            let before: HashSet<String> = sent_ids(plan, journal);
+            self.send(plan, journal, step, watch).await?;
+            let sent: Vec<_> = plan
+                .letters
+                .iter()
+                .filter(|letter| {
+                    journal.was_removed(&letter.message_id) && !before.contains(&letter.message_id)
+                })
+                .collect();
+            if step != usize::MAX && !sent.is_empty() {
+                self.await_outcomes(plan, &sent).await?;
+            }
+            if !watch(Progress::Step(sent_ids(plan, journal).len(), total)) {
+                return Err(Stopped::Asked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every letter that is still to be sent is there with the same body, and every user whose letters are all still to be
+    /// sent has the same record.
+    async fn unchanged(&self, plan: &Plan, journal: &mut impl Journal) -> Result<(), Stopped> {
+        let mut found: HashSet<String> = HashSet::new();
+        let planned = by_id(plan);
+        scan(self.store, self.foresight.clock, async |dead: DeadLetter| {
+            let letter = Letter::read(&dead, None, NO_DEPTH);
+            if planned.get(letter.id.as_str()).is_some_and(|planned| is_same_body(planned, &letter)) {
+                found.insert(letter.id);
+            }
+            true
+        })
+        .await
+        .map_err(Stopped::Queue)?;
+        let mut changed: Vec<String> = Vec::new();
+        let mut touched: HashSet<&str> = HashSet::new();
+        for letter in &plan.letters {
+            if journal.was_sending(&letter.message_id) {
+                touched.insert(&letter.user);
+                // It is removed only after it arrived, so one that is not there was sent; a crash kept that from being told.
+                if !found.contains(&letter.message_id) && !journal.was_removed(&letter.message_id) {
+                    journal.removed(&letter.message_id).map_err(|error| unwritten(&error))?;
+                }
+            } else if !found.contains(&letter.message_id) {
+                changed.push(format!("letter {} is not in the queue any more", letter.message_id));
+            }
+        }
+        let mut asked: HashSet<&str> = HashSet::new();
+        for letter in &plan.letters {
+            if touched.contains(letter.user.as_str()) || !asked.insert(&letter.user) {
+                continue;
+            }
+            if self.state(letter).await.as_ref() != Ok(&letter.user_state) {
+                changed.push(format!("user {} has another record than when the plan was made", letter.user));
+            }
+        }
+        if changed.is_empty() { Ok(()) } else { Err(Stopped::Changed(changed)) }
+    }
+
+    async fn state(&self, letter: &PlannedLetter) -> Result<String, DirectoryError> {
+        let Some(reference) = letter.reference() else { return Err(DirectoryError::UserNotFound) };
+        let user = match self.foresight.directory.find(&reference).await {
+            Err(DirectoryError::UserNotFound) => None,
+            found => found?,
+        };
+        Ok(user_state(self.foresight.ring, user.as_ref()))
+    }
+
+    /// Sends up to so many letters back, in the order in which the queue gives them.
+    async fn send(
+        &self,
+        plan: &Plan,
+        journal: &mut impl Journal,
+        most: usize,
+        watch: &mut impl FnMut(Progress<'_>) -> bool,
+    ) -> Result<(), Stopped> {
+        let planned = by_id(plan);
+        let (mut held, mut sent, mut empty) = (Vec::new(), 0, 0);
+        let outcome = loop {
+            let left = plan.letters.iter().any(|letter| !journal.was_removed(&letter.message_id));
+            if !left || sent >= most || empty >= 2 {
+                break Ok(());
+            }
+            let letters = match look(self.store).await {
+                Ok(letters) => letters,
+                Err(error) => break Err(Stopped::Queue(error)),
+            };
+            empty = if letters.is_empty() { empty + 1 } else { 0 };
+            let mut failed = None;
+            for dead in letters {
+                let chosen = planned.get(dead.id.as_str()).filter(|_| failed.is_none() && sent < most);
+                let Some(letter) = chosen else {
+                    held.push(dead.handle);
+                    continue;
+                };
+                let handle = dead.handle.clone();
+                match self.send_one(plan, letter, dead, journal).await {
+                    Ok(()) => {
+                        sent += 1;
+                        if !watch(Progress::Sent(letter)) {
+                            failed = Some(Stopped::Asked);
+                        }
+                    }
+                    Err(stopped) => {
+                        held.push(handle);
+                        failed = Some(stopped);
+                    }
+                }
+            }
+            if let Some(stopped) = failed {
+                break Err(stopped);
+            }
+        };
+        let let_go = self.store.let_go(&held).await;
+        outcome.and(let_go.map_err(Stopped::Queue))
+    }
+
+    /// Send, see that it arrived, delete.
+    async fn send_one(
+        &self,
+        plan: &Plan,
+        letter: &PlannedLetter,
+        dead: DeadLetter,
+        journal: &mut impl Journal,
+    ) -> Result<(), Stopped> {
+        let (run, now) = (plan.run(), self.foresight.clock.now().to_string());
+        let attributes = with_replay(&dead.attributes, &run, &now, self.by, &plan.because);
+        journal.sending(&letter.message_id).map_err(|error| unwritten(&error))?;
+        let message = OutgoingMessage {
+            body: dead.body,
+            group_id: dead.group_id,
+            deduplication_id: deduplication_id(&run, &letter.message_id),
+            attributes,
+        };
+        self.store.send_back(message).await.map_err(Stopped::Queue)?;
+        self.store.remove(&dead.handle).await.map_err(Stopped::Queue)?;
+        journal.removed(&letter.message_id).map_err(|error| unwritten(&error))?;
+        self.foresight.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
+        Ok(())
+    }
+
+    async fn await_outcomes(&self, plan: &Plan, sent: &[&PlannedLetter]) -> Result<(), Stopped> {
+        let clock = self.foresight.clock;
+        let started = clock.now();
+        let mut open: Vec<&PlannedLetter> = sent.to_vec();
+        loop {
+            let mut still = Vec::new();
+            for letter in open {
+                if became(self.foresight.directory, letter).await != Became::Settled {
+                    still.push(letter);
+                }
+            }
+            open = still;
+            if open.is_empty() {
+                return Ok(());
+            }
+            if clock.now().since(started) >= self.pacing.patience {
+                break;
+            }
+            clock.sleep(POLL).await;
+        }
+        let back = came_back(self.store, clock, self.foresight.ring, plan).await.map_err(Stopped::Queue)?;
+        let what = |letter: &PlannedLetter| match back.get(&letter.receipt_id) {
+            Some(fingerprint) if *fingerprint == letter.fingerprint => {
+                format!("dead again of the same: {fingerprint}")
+            }
+            Some(fingerprint) => format!("dead again: {fingerprint}"),
+            None => format!("not settled within {} s", self.pacing.patience.as_secs()),
+        };
+        Err(Stopped::Halted(open.iter().map(|letter| (letter.receipt_id.clone(), what(letter))).collect()))
+    }
+}
+
+fn unwritten(error: &io::Error) -> Stopped {
+    Stopped::Journal(error.to_string())
+}
+
+fn by_id(plan: &Plan) -> HashMap<&str, &PlannedLetter> {
+    plan.letters.iter().map(|letter| (letter.message_id.as_str(), letter)).collect()
+}
+
+fn sent_ids(plan: &Plan, journal: &impl Journal) -> HashSet<String> {
+    let removed = plan.letters.iter().filter(|letter| journal.was_removed(&letter.message_id));
+    removed.map(|letter| letter.message_id.clone()).collect()
+}
+
+/// New for each run, so that SQS does not drop what it saw within five minutes; the same when a run is taken up again, so
+/// that what was sent just before a crash is not doubled.
+fn deduplication_id(run: &str, message_id: &str) -> String {
+    hex(&Sha256::digest(format!("{run}\n{message_id}")))
+}

@@ -1,0 +1,260 @@
+//! A plan: exactly which letters, what would become of each, for whom and why. It names users, so its file is for its
+//! maker's eyes.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Letter;
+use super::foresee::{Forecast, Foresight, Opened, Users, open};
+use super::scan::{Scanned, scan};
+use crate::assurance::{UserRecord, UserStatus};
+use crate::audit::CODE_VERSION;
+use crate::delivery::hex;
+use crate::envelope::Content;
+use crate::key_ring::KeyRing;
+use crate::ports::{Clock, DeadLetter, DeadLetterStore, Depth, QueueError, UserDirectory};
+use crate::timestamp::Timestamp;
+use crate::verification::{EventId, PoolId, SessionId, Subject, UserReference, Username};
+
+/// The form of a plan.
+const SCHEMA: &str = "idv-redrive-plan/1";
+
+/// Which letters a plan is about; what is not said does not choose.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// These reasons.
+    pub reasons: Vec<String>,
+    /// These message ids.
+    pub ids: Vec<String>,
+    /// These groups, or beginnings of them.
+    pub groups: Vec<String>,
+    /// Dead since then.
+    pub since: Option<Timestamp>,
+}
+
+impl Selection {
+    /// Whether a letter is chosen.
+    pub fn takes(&self, letter: &Letter) -> bool {
+        let one_of =
+            |list: &[String], fits: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(fits);
+        one_of(&self.reasons, &|reason| *reason == letter.reason)
+            && one_of(&self.ids, &|id| *id == letter.id)
+            && one_of(&self.groups, &|group| letter.group.starts_with(group.as_str()))
+            && self.since.is_none_or(|since| letter.sent_at >= since)
+    }
+}
+
+/// What is to be done, and with what expectation. No `Debug`: it names users.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    schema: String,
+    /// When it was made, RFC 3339.
+    pub made_at: String,
+    /// By whom.
+    pub by: String,
+    /// Why: a ticket.
+    pub because: String,
+    /// By which version of the code the forecast was made.
+    pub version: String,
+    /// The letters to send back, in the order of the queue.
+    pub letters: Vec<PlannedLetter>,
+    /// The letters that stay.
+    pub left_out: Vec<LeftOut>,
+    /// The digest of all that.
+    #[serde(default)]
+    digest: String,
+}
+
+/// A letter to send back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedLetter {
+    /// SQS' message id.
+    pub message_id: String,
+    /// The digest of the message's body.
+    pub body_sha256: String,
+    /// What it died of.
+    pub fingerprint: String,
+    /// The receipt.
+    pub receipt_id: String,
+    /// The user's pseudonym.
+    pub user: String,
+    /// The user's pool.
+    pub user_pool: String,
+    /// The user's name.
+    pub username: String,
+    /// The event.
+    pub event_id: String,
+    /// When it happened.
+    pub occurred_at: String,
+    /// A keyed digest of the user's record when the plan was made.
+    pub user_state: String,
+    /// What would become of it.
+    pub forecast: String,
+    /// Whether that confirms the user.
+    pub confirms: bool,
+}
+
+/// A letter that stays where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// SQS' message id.
+    pub message_id: String,
+    /// What it died of.
+    pub fingerprint: String,
+    /// Why it would not help to send it.
+    pub forecast: String,
+}
+
+impl PlannedLetter {
+    /// The user.
+    pub fn reference(&self) -> Option<UserReference> {
+        let pool = PoolId::new(&self.user_pool).ok()?;
+        Some(UserReference { pool, username: Username::new(&self.username).ok()? })
+    }
+
+    /// What orders the events of a user.
+    pub(super) fn key(&self) -> Option<(Timestamp, EventId)> {
+        Some((Timestamp::parse(&self.occurred_at).ok()?, EventId::new(&self.event_id).ok()?))
+    }
+}
+
+impl Plan {
+    /// Looks through the dead letters and forecasts those that are chosen. `seen` is told of each letter.
+    ///
+    /// # Errors
+    /// [`QueueError`] when the queue cannot be asked.
+    pub async fn make<S: DeadLetterStore, D: UserDirectory, C: Clock>(
+        store: &S,
+        foresight: &Foresight<'_, D, C>,
+        selection: &Selection,
+        (by, because): (&str, &str),
+        mut seen: impl FnMut(usize),
+    ) -> Result<(Self, Scanned), QueueError> {
+        let depth = store.depth().await?;
+        let (mut letters, mut left_out, mut users, mut count) = (Vec::new(), Vec::new(), Users::default(), 0);
+        let scanned = scan(store, foresight.clock, async |dead: DeadLetter| {
+            count += 1;
+            seen(count);
+            let letter = Letter::read(&dead, Some(foresight.ring), depth);
+            if selection.takes(&letter) {
+                match forecast(foresight, &dead, &letter, &mut users).await {
+                    Ok(planned) => letters.push(planned),
+                    Err(stays) => left_out.push(stays),
+                }
+            }
+            true
+        })
+        .await?;
+        let plan = Self {
+            schema: SCHEMA.to_owned(),
+            made_at: foresight.clock.now().to_string(),
+            by: by.to_owned(),
+            because: because.to_owned(),
+            version: CODE_VERSION.to_owned(),
+            letters,
+            left_out,
+            digest: String::new(),
+        };
+        let digest = plan.computed_digest();
+        Ok((Self { digest, ..plan }, scanned))
+    }
+
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// What is wrong with it: not a plan, another version's, or changed by hand.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        let plan: Self = serde_json::from_slice(json).map_err(|error| {
+            // The message of a JSON error can quote the text; its place cannot.
+            format!("it is no plan of this version (line {}, column {})", error.line(), error.column())
+        })?;
+        if plan.schema != SCHEMA {
+            return Err(format!("its schema is not {SCHEMA}"));
+        }
+        if plan.digest != plan.computed_digest() {
+            return Err("it was changed after it was made; make a new one".to_owned());
+        }
+        Ok(plan)
+    }
+
+    /// The digest of the plan.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The name of the run: the same for each attempt to carry out this plan.
+    pub fn run(&self) -> String {
+        format!("run_{}", self.digest.chars().take(16).collect::<String>())
+    }
+
+    fn computed_digest(&self) -> String {
+        let bare = Self { digest: String::new(), ..self.clone() };
+        let json = serde_json::to_vec(&bare).unwrap_or_default();
+        hex(&Sha256::digest(json))
+    }
+}
+
+async fn forecast<D: UserDirectory, C: Clock>(
+    foresight: &Foresight<'_, D, C>,
+    dead: &DeadLetter,
+    letter: &Letter,
+    users: &mut Users,
+) -> Result<PlannedLetter, LeftOut> {
+    let (forecast, user) = foresight.of(dead, users).await;
+    let stays = |forecast: String| LeftOut {
+        message_id: letter.id.clone(),
+        fingerprint: letter.fingerprint(),
+        forecast,
+    };
+    let Forecast::Settles { confirms, .. } = forecast else { return Err(stays(forecast.word())) };
+    let Opened::Event(envelope) = open(dead, foresight.ring) else { return Err(stays(forecast.word())) };
+    let Content::Event(event) = &envelope.content else { return Err(stays(forecast.word())) };
+    Ok(PlannedLetter {
+        message_id: letter.id.clone(),
+        body_sha256: letter.body_sha256.clone(),
+        fingerprint: letter.fingerprint(),
+        receipt_id: envelope.receipt_id().as_str().to_owned(),
+        user: letter.user.clone().unwrap_or_default(),
+        user_pool: event.user.pool.as_str().to_owned(),
+        username: event.user.username.as_str().to_owned(),
+        event_id: event.event_id.to_string(),
+        occurred_at: event.occurred_at.to_string(),
+        user_state: user_state(foresight.ring, user.as_ref()),
+        forecast: forecast.word(),
+        confirms,
+    })
+}
+
+/// A digest of all that a decision depends on in a user's record, keyed, so that it tells nobody what that is.
+pub(super) fn user_state(ring: &KeyRing, user: Option<&UserRecord>) -> String {
+    let text = user.map_or_else(String::new, |user| {
+        let status = match user.status {
+            UserStatus::Unconfirmed => "unconfirmed",
+            UserStatus::Confirmed => "confirmed",
+            UserStatus::Other => "other",
+        };
+        let assurance = user.assurance.as_ref().map_or_else(
+            |unreadable| format!("unreadable {}", unreadable.attribute),
+            |assurance| {
+                let subject = assurance.subject.as_ref().map(Subject::as_str).unwrap_or_default();
+                let session = assurance.session.as_ref().map(SessionId::as_str).unwrap_or_default();
+                let receipt = assurance.receipt.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("{subject}\n{session}\n{receipt}\n{:?}\n{:?}", assurance.ial, assurance.status)
+            },
+        );
+        format!("{status}\n{}\n{}\n{assurance}", user.created_at, user.username.as_str())
+    });
+    let tag = ring.audit.secret.mac(&[b"idv-callback/user-state/1\n", text.as_bytes()]);
+    hex(&tag.to_bytes()).chars().take(32).collect()
+}
+
+/// Whether this is the letter that was planned, unchanged.
+pub(super) fn is_same_body(planned: &PlannedLetter, letter: &Letter) -> bool {
+    planned.message_id == letter.id && planned.body_sha256 == letter.body_sha256
+}
+
+/// What is not known of a letter that is only looked for.
+pub(super) const NO_DEPTH: Depth = Depth { messages: 0, held: 0, retention: std::time::Duration::ZERO };

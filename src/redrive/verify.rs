@@ -1,0 +1,73 @@
+//! What became of letters that were sent back: the users' records tell, and the dead-letter queue.
+
+use std::collections::BTreeMap;
+
+use super::foresee::{Opened, open};
+use super::plan::{NO_DEPTH, PlannedLetter};
+use super::scan::scan;
+use super::{Letter, Plan};
+use crate::assurance::UserStatus;
+use crate::key_ring::KeyRing;
+use crate::ports::{Clock, DeadLetter, DeadLetterStore, DirectoryError, QueueError, UserDirectory};
+
+/// What became of a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// The user's record holds this event or a newer one, and is confirmed if that was expected.
+    Settled,
+    /// Not yet.
+    Pending,
+    /// There is no such user any more.
+    UserGone,
+    /// The user cannot be read.
+    Unknown(String),
+}
+
+/// Asks the user's record.
+pub async fn became<D: UserDirectory>(directory: &D, letter: &PlannedLetter) -> Became {
+    let (Some(reference), Some(key)) = (letter.reference(), letter.key()) else {
+        return Became::Unknown("the plan names no user".to_owned());
+    };
+    let user = match directory.find(&reference).await {
+        Ok(Some(user)) => user,
+        Ok(None) | Err(DirectoryError::UserNotFound) => return Became::UserGone,
+        Err(
+            DirectoryError::Passing(fault)
+            | DirectoryError::Misconfigured(fault)
+            | DirectoryError::Refused(fault),
+        ) => return Became::Unknown(fault.to_string()),
+    };
+    let receipt = user.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
+    let reached = receipt.is_some_and(|receipt| (receipt.occurred_at, receipt.event_id.clone()) >= key);
+    let confirmed = !letter.confirms || user.status == UserStatus::Confirmed;
+    if reached && confirmed { Became::Settled } else { Became::Pending }
+}
+
+/// The planned letters that are in the dead-letter queue again, by receipt, with what they died of this time. A letter that
+/// was never sent is not among them.
+///
+/// # Errors
+/// [`QueueError`] when the queue cannot be asked.
+pub async fn came_back<S: DeadLetterStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    ring: &KeyRing,
+    plan: &Plan,
+) -> Result<BTreeMap<String, String>, QueueError> {
+    let run = plan.run();
+    let planned: std::collections::HashSet<_> =
+        plan.letters.iter().map(|letter| letter.receipt_id.as_str()).collect();
+    let mut back = BTreeMap::new();
+    scan(store, clock, async |dead: DeadLetter| {
+        if let Opened::Event(envelope) = open(&dead, ring) {
+            let receipt = envelope.receipt_id().as_str().to_owned();
+            let of_this_run = super::replays(&dead.attributes).iter().any(|replay| replay.run == run);
+            if of_this_run && planned.contains(receipt.as_str()) {
+                back.insert(receipt, Letter::read(&dead, None, NO_DEPTH).fingerprint());
+            }
+        }
+        true
+    })
+    .await?;
+    Ok(back)
+}
