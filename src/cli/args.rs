@@ -103,8 +103,8 @@ pub(super) enum DlqCommand {
 #[derive(Args)]
 pub(super) struct DlqTarget {
     /// The embedded stack of a running `idvctl dev`. [default address: http://127.0.0.1:8787]
-    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://127.0.0.1:8787",
-          conflicts_with_all = ["queue_url", "dead_letter_queue_url", "key_ring"])]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "http://127.0.0.1:8787", conflicts_with_all = ["queue_url", "dead_letter_queue_url", "key_ring"])]
     pub(super) local: Option<String>,
     /// The callback queue. [default: $IDV_QUEUE_URL]
     #[arg(long, value_name = "URL")]

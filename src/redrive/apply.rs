@@ -65,7 +65,8 @@ pub enum Progress<'a> {
 pub enum Stopped {
     /// Nothing was done: these letters or users changed since the plan was made.
     Changed(Vec<String>),
-    /// Letters of a first step are dead again, or not settled in time: by receipt, what became of each.
+    /// Letters of a step, or at the end of the whole plan, are dead again or not settled in time: by receipt, what became of
+    /// each.
     Halted(BTreeMap<String, String>),
     /// A queue could not be asked.
     Queue(QueueError),
@@ -129,7 +130,9 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                     journal.was_removed(&letter.message_id) && !before.contains(&letter.message_id)
                 })
                 .collect();
-            if step != usize::MAX && !sent.is_empty() {
+            if step == usize::MAX {
+                self.await_outcomes(plan, &plan.letters.iter().collect::<Vec<_>>()).await?;
+            } else {
                 self.await_outcomes(plan, &sent).await?;
             }
             if !watch(Progress::Step(sent_ids(plan, journal).len(), total)) {

@@ -28,6 +28,7 @@ mod counted;
 mod crash;
 mod decide;
 mod deployed;
+mod dlq;
 mod emulator;
 mod front_door;
 mod metrics;

@@ -167,10 +167,13 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
         _ => Vec::new(),
     };
     let what = match &applied.stopped {
-        None => format!("all sent back; what became of them: idvctl dlq verify {plan}"),
+        None => "each ended as forecast".to_owned(),
         Some(Stopped::Changed(_)) => "nothing was sent: the plan is out of date; make a new one".to_owned(),
+        Some(Stopped::Halted(_)) if applied.left > 0 => {
+            "halted: these did not end as forecast; the rest stays where it is".to_owned()
+        }
         Some(Stopped::Halted(_)) => {
-            "halted: the first letters did not end as forecast; the rest stays where it is".to_owned()
+            format!("these have not ended as forecast; look again: idvctl dlq verify {plan}")
         }
         Some(Stopped::Asked) => format!("stopped because you asked; {again}"),
         Some(Stopped::Journal(error)) => format!("the journal could not be written: {error}; {again}"),

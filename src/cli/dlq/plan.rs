@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::list::{remarks, tell};
 use super::{Desk, selection, unreachable};
+use crate::assurance::Settled;
 use crate::audit::AuditCode;
 use crate::cli::args::{DlqPlanOptions, DlqVerifyOptions};
 use crate::cli::output::{Failure, Output, outcome};
@@ -50,12 +51,16 @@ pub(super) async fn make(desk: &Desk, options: &DlqPlanOptions, output: Output) 
         .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
     output.table(&["would become", "so it", "letters"], rows.collect())?;
     let seconds = plan.letters.len() / RATE;
+    let writes = writes(&plan);
     output.line(format!(
-        "{}: {} letters to send, about {seconds} s at {RATE} a second; {} stay",
+        "{}: {} letters to send, {writes} writes to Cognito, about {seconds} s at {RATE} letters a second; {} stay",
         options.output.display(),
         plan.letters.len(),
         plan.left_out.len()
     ))?;
+    output.note(
+        "each is sent under a new deduplication id: SQS drops none because it saw it within five minutes",
+    );
     remarks(depth, scanned, output);
     let forecasts: Vec<_> = forecasts
         .iter()
@@ -67,9 +72,17 @@ pub(super) async fn make(desk: &Desk, options: &DlqPlanOptions, output: Output) 
         "letters": plan.letters.len(),
         "stay": plan.left_out.len(),
         "forecasts": forecasts,
+        "writes": writes,
         "seconds": seconds,
     }))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many calls of Cognito's quotas for writing the plan uses.
+fn writes(plan: &Plan) -> usize {
+    let nothing = [Settled::Duplicate, Settled::Superseded].map(|s| AuditCode::Settled(s).code_and_word().1);
+    let writes = |letter: &PlannedLetter| usize::from(!nothing.contains(&letter.forecast.as_str()));
+    plan.letters.iter().map(|letter| writes(letter) + usize::from(letter.confirms)).sum()
 }
 
 fn write_new(path: &Path, plan: &Plan) -> Result<(), Failure> {
