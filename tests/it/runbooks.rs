@@ -70,6 +70,7 @@ fn rehearse(page: &str) -> Vec<(String, String, String)> {
     let wrapper = format!(
         "#!/bin/bash\nif [ \"$1\" = --json ]; then json=--json; shift; fi\ncase $1 in\n\
          dev) exec {program} $json \"$@\" --listen 127.0.0.1:{port};;\n\
+         dlq) shift; for word; do set -- \"$@\" \"${{word/#--local/--local=http://127.0.0.1:{port}}}\"; shift; done; exec {program} $json dlq \"$@\";;\n\
          send) exec {program} $json \"$@\" --url http://127.0.0.1:{port}/idv-callback;;\n\
          *) exec {program} $json \"$@\";;\nesac\n",
         program = env!("CARGO_BIN_EXE_idvctl")
