@@ -1,7 +1,9 @@
 //! A FIFO queue as SQS documents it (developer guide: "Amazon SQS FIFO queues", "visibility timeout", "dead-letter
 //! queues"; API reference for limits and errors).
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod stock;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +12,7 @@ use crate::ports::{
     OutgoingMessage, QueueError, ReceivedMessage, Redelivery,
 };
 use crate::timestamp::Timestamp;
-
-/// For how long a message with a deduplication id that came before is accepted and dropped.
-const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(300);
+use stock::{Handled, Stock};
 
 /// The largest message: 1 MiB, attributes included (developer guide, "Amazon SQS message quotas").
 const MAXIMUM_BYTES: usize = 1024 * 1024;
@@ -82,21 +82,14 @@ pub struct FifoQueue<C> {
     name: &'static str,
     settings: QueueSettings,
     clock: C,
-    state: Arc<Mutex<State>>,
+    stock: Arc<Mutex<Stock>>,
     dead_letters: Option<Arc<FifoQueue<C>>>,
-}
-
-#[derive(Default)]
-struct State {
-    messages: VecDeque<QueuedMessage>,
-    seen: HashMap<String, Timestamp>,
-    counter: u64,
 }
 
 impl<C: Clock + Clone> FifoQueue<C> {
     /// An empty queue; `name` keeps the message ids of several queues apart.
     pub fn new(name: &'static str, settings: QueueSettings, clock: C) -> Self {
-        Self { name, settings, clock, state: Arc::default(), dead_letters: None }
+        Self { name, settings, clock, stock: Arc::default(), dead_letters: None }
     }
 
     /// The same, with a redrive policy that names this dead-letter queue.
@@ -115,34 +108,31 @@ impl<C: Clock + Clone> FifoQueue<C> {
 
     /// How many messages are in the queue, and how many of them in flight.
     pub fn counts(&self) -> (u64, u64) {
-        let now = self.clock.now();
-        let state = self.lock();
-        let in_flight = state.messages.iter().filter(|message| message.visible_at > now).count();
-        (state.messages.len() as u64, in_flight as u64)
+        let mut stock = self.lock();
+        stock.refresh(self.clock.now());
+        let (messages, in_flight) = stock.counts();
+        (messages as u64, in_flight as u64)
     }
 
     /// Everything in the queue, in order, visible or not. Looking changes nothing.
     pub fn messages(&self) -> Vec<QueuedMessage> {
-        self.lock().messages.iter().cloned().collect()
+        self.lock().all().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn accept(&self, message: OutgoingMessage) -> Result<(), QueueError> {
         check(&message)?;
         let now = self.clock.now();
-        let mut state = self.lock();
-        state.seen.retain(|_, at| now.since(*at) < DEDUPLICATION_WINDOW);
-        if state.seen.contains_key(&message.deduplication_id) {
+        let mut stock = self.lock();
+        if stock.is_repeated(&message.deduplication_id, now) {
             return Ok(());
         }
-        state.seen.insert(message.deduplication_id.clone(), now);
-        state.counter += 1;
-        let id = format!("{}-{:08}", self.name, state.counter);
-        state.messages.push_back(QueuedMessage {
-            id,
+        let number = stock.next_number();
+        let message = QueuedMessage {
+            id: format!("{}-{number:08}", self.name),
             body: message.body,
             group_id: message.group_id,
             deduplication_id: message.deduplication_id,
@@ -151,7 +141,8 @@ impl<C: Clock + Clone> FifoQueue<C> {
             sent_at: now,
             visible_at: now,
             handle: String::new(),
-        });
+        };
+        stock.push(number, message);
         Ok(())
     }
 
@@ -159,59 +150,47 @@ impl<C: Clock + Clone> FifoQueue<C> {
     /// together (developer guide, "FIFO queue delivery logic").
     fn take(&self, most: usize, visibility: Duration) -> Result<Vec<QueuedMessage>, QueueError> {
         let now = self.clock.now();
-        let mut state = self.lock();
-        self.move_exhausted(&mut state, now)?;
-        let state = &mut *state;
-        let in_flight = state.messages.iter().filter(|message| message.visible_at > now);
-        let mut passed: HashSet<String> = in_flight.map(|message| message.group_id.clone()).collect();
+        let mut stock = self.lock();
+        stock.refresh(now);
         let mut taken = Vec::new();
         while taken.len() < most {
-            let next = state.messages.iter().find(|message| !passed.contains(&message.group_id));
-            let Some(group) = next.map(|message| message.group_id.clone()) else { break };
-            let of_group = state.messages.iter_mut().filter(|message| message.group_id == group);
-            for message in of_group.take(most - taken.len()) {
-                state.counter += 1;
-                message.receives += 1;
-                message.visible_at = now.plus(visibility);
-                message.handle = format!("{}#{}", message.id, state.counter);
-                taken.push(message.clone());
+            let numbers = stock.first_ready(most - taken.len());
+            if numbers.is_empty() {
+                break;
             }
-            passed.insert(group);
+            for number in numbers {
+                if !self.moved(&mut stock, number)? {
+                    taken.extend(stock.hand_out(number, now.plus(visibility)));
+                }
+            }
         }
         Ok(taken)
     }
 
     /// A message that would be received once more than allowed is moved instead; its deduplication id is replaced by
     /// its message id.
-    fn move_exhausted(&self, state: &mut State, now: Timestamp) -> Result<(), QueueError> {
-        let Some(dead_letters) = &self.dead_letters else { return Ok(()) };
-        let most = self.settings.maximum_receives;
-        let exhausted = |message: &QueuedMessage| message.visible_at <= now && message.receives >= most;
-        for message in state.messages.iter().filter(|message| exhausted(message)) {
-            dead_letters.accept(OutgoingMessage {
-                body: message.body.clone(),
-                group_id: message.group_id.clone(),
-                deduplication_id: message.id.clone(),
-                attributes: message.attributes.clone(),
-            })?;
+    fn moved(&self, stock: &mut Stock, number: u64) -> Result<bool, QueueError> {
+        let Some(dead_letters) = &self.dead_letters else { return Ok(false) };
+        let Some(message) = stock.get(number) else { return Ok(false) };
+        if message.receives < self.settings.maximum_receives {
+            return Ok(false);
         }
-        state.messages.retain(|message| !exhausted(message));
-        Ok(())
+        dead_letters.accept(OutgoingMessage {
+            body: message.body.clone(),
+            group_id: message.group_id.clone(),
+            deduplication_id: message.id.clone(),
+            attributes: message.attributes.clone(),
+        })?;
+        stock.remove(number);
+        Ok(true)
     }
 
     /// The message of this handle, if it is in flight under it.
-    fn in_flight<'s>(
-        &self,
-        state: &'s mut State,
-        call: &'static str,
-        handle: &str,
-    ) -> Result<&'s mut QueuedMessage, QueueError> {
-        let now = self.clock.now();
-        let found = state.messages.iter_mut().find(|message| !handle.is_empty() && message.handle == handle);
-        match found {
-            Some(message) if message.visible_at > now => Ok(message),
-            Some(_) => Err(QueueError::NotInFlight(Fault::new(call, "MessageNotInflight"))),
-            None => Err(QueueError::NotInFlight(Fault::new(call, "ReceiptHandleIsInvalid"))),
+    fn in_flight(&self, stock: &Stock, call: &'static str, handle: &str) -> Result<u64, QueueError> {
+        match stock.handled(handle, self.clock.now()) {
+            Handled::InFlight(number) => Ok(number),
+            Handled::CameBack => Err(QueueError::NotInFlight(Fault::new(call, "MessageNotInflight"))),
+            Handled::Unknown => Err(QueueError::NotInFlight(Fault::new(call, "ReceiptHandleIsInvalid"))),
         }
     }
 }
@@ -261,18 +240,18 @@ impl<C: Clock + Clone> MessageSource for FifoQueue<C> {
     }
 
     async fn delete(&self, handle: &str) -> Result<(), QueueError> {
-        let mut state = self.lock();
-        let id = self.in_flight(&mut state, "DeleteMessage", handle)?.id.clone();
-        state.messages.retain(|message| message.id != id);
+        let mut stock = self.lock();
+        let number = self.in_flight(&stock, "DeleteMessage", handle)?;
+        stock.remove(number);
         Ok(())
     }
 }
 
 impl<C: Clock + Clone> Redelivery for FifoQueue<C> {
     async fn delay(&self, handle: &str, delay: Duration) -> Result<(), QueueError> {
-        let mut state = self.lock();
-        let message = self.in_flight(&mut state, "ChangeMessageVisibility", handle)?;
-        message.visible_at = self.clock.now().plus(delay.min(MAXIMUM_VISIBILITY));
+        let mut stock = self.lock();
+        let number = self.in_flight(&stock, "ChangeMessageVisibility", handle)?;
+        stock.come_back(number, self.clock.now().plus(delay.min(MAXIMUM_VISIBILITY)));
         Ok(())
     }
 }
