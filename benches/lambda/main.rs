@@ -2,7 +2,7 @@
 //! one run with a bare `lambda_runtime` function, with one that signs its request by hand, and with Python (boto3 under
 //! awslambdaric).
 //!
-//! `cargo bench` prints a table. Nothing is asserted: machines differ; compare the ratios of one run.
+//! `cargo bench` prints tables; `cargo bench -- callback|consumer|dead-letters` one of them. Nothing is asserted: machines differ; compare the ratios of one run.
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
@@ -19,6 +19,7 @@
 )]
 
 mod aws;
+mod dead_letters;
 mod function;
 mod messages;
 mod peers;
@@ -44,8 +45,17 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        callback().await;
-        consumer().await;
+        let only = std::env::args().nth(1).filter(|name| !name.starts_with('-'));
+        let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+        if wanted("callback") {
+            callback().await;
+        }
+        if wanted("consumer") {
+            consumer().await;
+        }
+        if wanted("dead-letters") {
+            dead_letters::dead_letters().await;
+        }
     });
 }
 

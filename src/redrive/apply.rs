@@ -13,9 +13,7 @@ use super::scan::{look, scan};
 use super::verify::{Became, became, came_back};
 use super::{Letter, Plan, PlannedLetter};
 use crate::delivery::hex;
-use crate::ports::{
-    Clock, DeadLetter, DeadLetterStore, DirectoryError, OutgoingMessage, QueueError, UserDirectory,
-};
+use crate::ports::{Clock, DeadLetter, DeadLetterStore, OutgoingMessage, QueueError, UserDirectory};
 
 /// How often the outcome of a stage is looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -181,12 +179,9 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         if changed.is_empty() { Ok(()) } else { Err(Stopped::Changed(changed)) }
     }
 
-    async fn state(&self, letter: &PlannedLetter) -> Result<String, DirectoryError> {
-        let Some(reference) = letter.reference() else { return Err(DirectoryError::UserNotFound) };
-        let user = match self.foresight.directory.find(&reference).await {
-            Err(DirectoryError::UserNotFound) => None,
-            found => found?,
-        };
+    async fn state(&self, letter: &PlannedLetter) -> Result<String, String> {
+        let Some(reference) = letter.reference() else { return Err("the plan names no user".to_owned()) };
+        let user = self.foresight.read(&reference).await?;
         Ok(user_state(self.foresight.ring, user.as_ref()))
     }
 
@@ -270,7 +265,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         loop {
             let mut still = Vec::new();
             for letter in open {
-                if became(self.foresight.directory, letter).await != Became::Settled {
+                if became(&self.foresight, letter).await != Became::Settled {
                     still.push(letter);
                 }
             }

@@ -7,7 +7,8 @@ use crate::binding::Binding;
 use crate::envelope::{Content, Envelope};
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DirectoryError, UserDirectory};
-use crate::verification::VerificationEvent;
+use crate::settlement::Pace;
+use crate::verification::{UserReference, VerificationEvent};
 
 /// What would become of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Foresight<'a, D, C> {
     pub ring: &'a KeyRing,
     /// What counts as proof, as the consumer has it.
     pub policy: &'a Policy,
+    /// How fast users are read: the quota is shared with people who sign in.
+    pub pace: &'a Pace,
     /// The clock.
     pub clock: &'a C,
 }
@@ -105,6 +108,20 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
         (forecast, user)
     }
 
+    /// Reads a user, at the pace.
+    pub(super) async fn read(&self, user: &UserReference) -> Result<Option<UserRecord>, String> {
+        self.pace.read(self.clock).await;
+        match self.directory.find(user).await {
+            Ok(found) => Ok(found),
+            Err(DirectoryError::UserNotFound) => Ok(None),
+            Err(
+                DirectoryError::Passing(fault)
+                | DirectoryError::Misconfigured(fault)
+                | DirectoryError::Refused(fault),
+            ) => Err(fault.to_string()),
+        }
+    }
+
     async fn user(
         &self,
         event: &VerificationEvent,
@@ -114,15 +131,7 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
         if let Some(known) = users.0.get(group) {
             return Ok(known.clone());
         }
-        let found = match self.directory.find(&event.user).await {
-            Ok(found) => found,
-            Err(DirectoryError::UserNotFound) => None,
-            Err(
-                DirectoryError::Passing(fault)
-                | DirectoryError::Misconfigured(fault)
-                | DirectoryError::Refused(fault),
-            ) => return Err(fault.to_string()),
-        };
+        let found = self.read(&event.user).await?;
         users.0.insert(group.to_owned(), found.clone());
         Ok(found)
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::foresee::{Opened, open};
+use super::foresee::{Foresight, Opened, open};
 use super::plan::{NO_DEPTH, PlannedLetter};
 use super::scan::scan;
 use super::{Letter, Plan};
 use crate::assurance::UserStatus;
 use crate::key_ring::KeyRing;
-use crate::ports::{Clock, DeadLetter, DeadLetterStore, DirectoryError, QueueError, UserDirectory};
+use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,18 +24,17 @@ pub enum Became {
 }
 
 /// Asks the user's record.
-pub async fn became<D: UserDirectory>(directory: &D, letter: &PlannedLetter) -> Became {
+pub async fn became<D: UserDirectory, C: Clock>(
+    foresight: &Foresight<'_, D, C>,
+    letter: &PlannedLetter,
+) -> Became {
     let (Some(reference), Some(key)) = (letter.reference(), letter.key()) else {
         return Became::Unknown("the plan names no user".to_owned());
     };
-    let user = match directory.find(&reference).await {
+    let user = match foresight.read(&reference).await {
         Ok(Some(user)) => user,
-        Ok(None) | Err(DirectoryError::UserNotFound) => return Became::UserGone,
-        Err(
-            DirectoryError::Passing(fault)
-            | DirectoryError::Misconfigured(fault)
-            | DirectoryError::Refused(fault),
-        ) => return Became::Unknown(fault.to_string()),
+        Ok(None) => return Became::UserGone,
+        Err(why) => return Became::Unknown(why),
     };
     let receipt = user.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
     let reached = receipt.is_some_and(|receipt| (receipt.occurred_at, receipt.event_id.clone()) >= key);

@@ -12,9 +12,10 @@ use idv_callback::ports::{
     Clock as _, DeadLetter, DeadLetterStore, Depth, Fault, OutgoingMessage, QueueError,
 };
 use idv_callback::redrive::{
-    Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, Progress, Selection, Stopped, became,
-    came_back, replays, scan,
+    Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, PlannedLetter, Progress, Selection,
+    Stopped, became, came_back, replays, scan,
 };
+use idv_callback::settlement::Pace;
 use serde_json::{Value, json};
 
 use crate::world::{TestClock, World, approval, other, ring, with, with_metadata};
@@ -112,13 +113,19 @@ fn foresight<'a>(
     ring: &'a KeyRing,
     policy: &'a Policy,
 ) -> Foresight<'a, UserPool<TestClock>, TestClock> {
-    Foresight { directory: &world.pool, ring, policy, clock: &world.clock }
+    let pace = Box::leak(Box::new(Pace::per_second(1000)));
+    Foresight { directory: &world.pool, ring, policy, pace, clock: &world.clock }
 }
 
 async fn plan(world: &World, selection: &Selection) -> Plan {
     let ring = ring();
     let foresight = foresight(world, &ring, &world.policy);
     Plan::make(&world.queues, &foresight, selection, ("ops", "T-1"), |_| {}).await.unwrap().0
+}
+
+async fn outcome(world: &World, letter: &PlannedLetter) -> Became {
+    let ring = ring();
+    became(&foresight(world, &ring, &world.policy), letter).await
 }
 
 /// Runs the tool beside the consumer.
@@ -239,7 +246,7 @@ async fn the_forecast_is_what_happens() {
         world.settle().await;
     }
     for letter in &plan.letters {
-        assert_eq!(became(&world.pool, letter).await, Became::Settled);
+        assert_eq!(outcome(&world, letter).await, Became::Settled);
     }
     let status = |name: &str| (world.user(name).status, world.attribute(name, "idv_status").unwrap());
     assert_eq!(status("ada"), ("CONFIRMED", "declined".to_owned()));
@@ -405,7 +412,7 @@ async fn assert_all_there(world: &World, plan: &Plan, when: &str) {
     let queued: Vec<String> = world.queues.callbacks.messages().into_iter().map(|m| m.body).collect();
     for letter in &plan.letters {
         let there = bodies.iter().chain(&queued).any(|body| body.contains(&letter.event_id));
-        let settled = became(&world.pool, letter).await == Became::Settled;
+        let settled = outcome(world, letter).await == Became::Settled;
         assert!(there || settled, "{when}: {} is lost", letter.event_id);
     }
 }
@@ -458,7 +465,7 @@ async fn a_fault_of_the_consumer_is_made_good() {
         assert_eq!(world.attribute(name, "ial").as_deref(), Some(expected), "{name}");
     }
     for letter in &plan.letters {
-        assert_eq!(became(&world.pool, letter).await, Became::Settled);
+        assert_eq!(outcome(&world, letter).await, Became::Settled);
     }
 }
 

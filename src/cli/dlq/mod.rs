@@ -20,11 +20,15 @@ use crate::key_ring::KeyRing;
 use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::ports::{KeyStore as _, QueueError};
 use crate::redrive::{Foresight, Selection};
+use crate::settlement::Pace;
 use crate::verification::PoolId;
 use operator::OperatorLog;
 
 /// A person waits, so a slow answer is better than none.
 const LIMITS: CallLimits = CallLimits { attempt: Duration::from_secs(8), operation: Duration::from_secs(20) };
+
+/// The pace of a consumer; four times as many reads. Cognito's quota for reading users is 120 a second for the account.
+const WRITES_PER_SECOND: u32 = 10;
 
 /// The embedded stack's pool, unless told otherwise.
 const LOCAL_POOL: &str = "us-east-1_LocalPool";
@@ -68,6 +72,7 @@ struct Desk {
     directory: CognitoDirectory,
     ring: KeyRing,
     policy: Policy,
+    pace: Pace,
     log: OperatorLog,
 }
 
@@ -99,12 +104,19 @@ impl Desk {
                 minimum_ial: config.minimum_ial,
                 binding_required: config.binding_required || !optional,
             },
+            pace: Pace::per_second(WRITES_PER_SECOND),
             log: OperatorLog::new(&target.audit_log, who),
         })
     }
 
     fn foresight(&self) -> Foresight<'_, CognitoDirectory, SystemClock> {
-        Foresight { directory: &self.directory, ring: &self.ring, policy: &self.policy, clock: &SystemClock }
+        Foresight {
+            directory: &self.directory,
+            ring: &self.ring,
+            policy: &self.policy,
+            pace: &self.pace,
+            clock: &SystemClock,
+        }
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) async fn verify(
     loop {
         let mut still = Vec::new();
         for letter in open {
-            match became(&desk.directory, letter).await {
+            match became(&desk.foresight(), letter).await {
                 Became::Settled => *ended.entry(format!("{} as forecast", letter.forecast)).or_default() += 1,
                 _ => still.push(letter),
             }
@@ -128,7 +128,7 @@ pub(super) async fn verify(
             .await
             .map_err(|error| unreachable(&error))?;
         for letter in open {
-            let what = match (back.get(&letter.receipt_id), became(&desk.directory, letter).await) {
+            let what = match (back.get(&letter.receipt_id), became(&desk.foresight(), letter).await) {
                 (Some(fingerprint), _) => format!("dead again: {fingerprint}"),
                 (None, Became::UserGone) => "the user is gone".to_owned(),
                 (None, Became::Unknown(why)) => format!("unknown: {why}"),
