@@ -157,6 +157,7 @@ impl DeadLetterStore for MessageQueue {
 
     async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
         const CALL: &str = "ChangeMessageVisibilityBatch";
+        let mut first_error = None;
         for handles in handles.chunks(10) {
             let entry = |(number, handle): (usize, &String)| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -170,9 +171,11 @@ impl DeadLetterStore for MessageQueue {
             let request = self.dead_letters.client.change_message_visibility_batch();
             let request = request.queue_url(&self.dead_letters.url).set_entries(Some(entries));
             // An entry that fails is not held any more, or comes back when its time is up.
-            request.send().await.map_err(|error| failed(CALL, &error))?;
+            if let Err(error) = request.send().await {
+                first_error.get_or_insert(failed(CALL, &error));
+            }
         }
-        Ok(())
+        first_error.map_or(Ok(()), Err)
     }
 
     async fn remove(&self, handle: &str) -> Result<(), QueueError> {

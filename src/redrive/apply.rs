@@ -9,11 +9,14 @@ use sha2::{Digest as _, Sha256};
 use super::foresee::Foresight;
 use super::history::with_replay;
 use super::plan::{NO_DEPTH, is_same_body, user_state};
-use super::scan::{look, scan};
-use super::verify::{Became, became, came_back};
+use super::scan::{LONGEST_SCAN, MOST_HELD, look, scan};
+use super::verify::{Became, became, returned};
 use super::{Letter, Plan, PlannedLetter};
 use crate::delivery::hex;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, OutgoingMessage, QueueError, UserDirectory};
+
+/// How long the consumer has for a letter that leaves no trace.
+const TRACELESS: Duration = Duration::from_secs(5);
 
 /// How often the outcome of a stage is looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -26,6 +29,12 @@ pub trait Journal {
     /// When it cannot be stored.
     fn sending(&mut self, message_id: &str) -> io::Result<()>;
 
+    /// A letter was sent and arrived.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn sent(&mut self, message_id: &str) -> io::Result<()>;
+
     /// A letter was sent, arrived and was removed.
     ///
     /// # Errors
@@ -34,6 +43,9 @@ pub trait Journal {
 
     /// Whether a letter was about to be sent, in this run of the tool or an earlier one.
     fn was_sending(&self, message_id: &str) -> bool;
+
+    /// Whether a letter arrived.
+    fn was_sent(&self, message_id: &str) -> bool;
 
     /// Whether a letter was removed.
     fn was_removed(&self, message_id: &str) -> bool;
@@ -52,7 +64,9 @@ pub struct Pacing {
 
 /// What a watcher is told.
 pub enum Progress<'a> {
-    /// A letter was sent and removed.
+    /// A letter is about to be sent.
+    Sending(&'a PlannedLetter),
+    /// It was sent and removed.
     Sent(&'a PlannedLetter),
     /// A step ended as it was forecast: so many letters of so many.
     Step(usize, usize),
@@ -66,6 +80,10 @@ pub enum Stopped {
     /// Letters of a step, or at the end of the whole plan, are dead again or not settled in time: by receipt, what became of
     /// each.
     Halted(BTreeMap<String, String>),
+    /// These letters cannot be had now: somebody holds them, by a run that was broken off perhaps.
+    NotNow(Vec<String>),
+    /// A user could not be read.
+    Directory(String),
     /// A queue could not be asked.
     Queue(QueueError),
     /// The journal could not be written.
@@ -128,12 +146,11 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                     journal.was_removed(&letter.message_id) && !before.contains(&letter.message_id)
                 })
                 .collect();
-            if step == usize::MAX {
-                self.await_outcomes(plan, &plan.letters.iter().collect::<Vec<_>>()).await?;
-            } else {
-                self.await_outcomes(plan, &sent).await?;
-            }
-            if !watch(Progress::Step(sent_ids(plan, journal).len(), total)) {
+            let last = step == usize::MAX;
+            let all: Vec<_> = if last { plan.letters.iter().collect() } else { sent };
+            self.await_outcomes(plan, &all).await?;
+            let go_on = watch(Progress::Step(sent_ids(plan, journal).len(), total));
+            if !go_on && !last {
                 return Err(Stopped::Asked);
             }
         }
@@ -145,7 +162,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
     async fn unchanged(&self, plan: &Plan, journal: &mut impl Journal) -> Result<(), Stopped> {
         let mut found: HashSet<String> = HashSet::new();
         let planned = by_id(plan);
-        scan(self.store, self.foresight.clock, async |dead: DeadLetter| {
+        let scanned = scan(self.store, self.foresight.clock, async |dead: DeadLetter| {
             let letter = Letter::read(&dead, None, NO_DEPTH);
             if planned.get(letter.id.as_str()).is_some_and(|planned| is_same_body(planned, &letter)) {
                 found.insert(letter.id);
@@ -154,25 +171,36 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         })
         .await
         .map_err(Stopped::Queue)?;
-        let mut changed: Vec<String> = Vec::new();
+        let held = self.store.depth().await.map_err(Stopped::Queue)?.held;
+        let cannot_tell = scanned.cut_short || held > 0;
+        let (mut changed, mut hidden): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         let mut touched: HashSet<&str> = HashSet::new();
         for letter in &plan.letters {
-            if journal.was_sending(&letter.message_id) {
+            let id = &letter.message_id;
+            if journal.was_sending(id) {
                 touched.insert(&letter.user);
-                // It is removed only after it arrived, so one that is not there was sent; a crash kept that from being told.
-                if !found.contains(&letter.message_id) && !journal.was_removed(&letter.message_id) {
-                    journal.removed(&letter.message_id).map_err(|error| unwritten(&error))?;
-                }
-            } else if !found.contains(&letter.message_id) {
-                changed.push(format!("letter {} is not in the queue any more", letter.message_id));
             }
+            if found.contains(id) || journal.was_removed(id) {
+                continue;
+            }
+            if cannot_tell {
+                hidden.push(id.clone());
+            } else if journal.was_sent(id) {
+                // It arrived, and it is not there any more: a crash kept its removal from being told.
+                journal.removed(id).map_err(|error| unwritten(&error))?;
+            } else {
+                changed.push(format!("letter {id} is not in the queue any more"));
+            }
+        }
+        if !hidden.is_empty() {
+            return Err(Stopped::NotNow(hidden));
         }
         let mut asked: HashSet<&str> = HashSet::new();
         for letter in &plan.letters {
             if touched.contains(letter.user.as_str()) || !asked.insert(&letter.user) {
                 continue;
             }
-            if self.state(letter).await.as_ref() != Ok(&letter.user_state) {
+            if self.state(letter).await.map_err(Stopped::Directory)? != letter.user_state {
                 changed.push(format!("user {} has another record than when the plan was made", letter.user));
             }
         }
@@ -195,10 +223,22 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
     ) -> Result<(), Stopped> {
         let planned = by_id(plan);
         let (mut held, mut sent, mut empty) = (Vec::new(), 0, 0);
+        let mut holding_since = self.foresight.clock.now();
         let outcome = loop {
-            let left = plan.letters.iter().any(|letter| !journal.was_removed(&letter.message_id));
-            if !left || sent >= most || empty >= 2 {
+            let left = plan.letters.iter().filter(|letter| !journal.was_removed(&letter.message_id));
+            let left: Vec<_> = left.map(|letter| letter.message_id.clone()).collect();
+            if left.is_empty() || sent >= most {
                 break Ok(());
+            }
+            if empty >= 2 || held.len() >= MOST_HELD {
+                break Err(Stopped::NotNow(left));
+            }
+            // What is not in the plan must not come back while it is still on the list of what is held.
+            if self.foresight.clock.now().since(holding_since) > LONGEST_SCAN {
+                if let Err(error) = self.store.let_go(&std::mem::take(&mut held)).await {
+                    break Err(Stopped::Queue(error));
+                }
+                holding_since = self.foresight.clock.now();
             }
             let letters = match look(self.store).await {
                 Ok(letters) => letters,
@@ -213,6 +253,11 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                     continue;
                 };
                 let handle = dead.handle.clone();
+                if !watch(Progress::Sending(letter)) {
+                    held.push(handle);
+                    failed = Some(Stopped::Asked);
+                    continue;
+                }
                 match self.send_one(plan, letter, dead, journal).await {
                     Ok(()) => {
                         sent += 1;
@@ -252,6 +297,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             attributes,
         };
         self.store.send_back(message).await.map_err(Stopped::Queue)?;
+        journal.sent(&letter.message_id).map_err(|error| unwritten(&error))?;
         self.store.remove(&dead.handle).await.map_err(Stopped::Queue)?;
         journal.removed(&letter.message_id).map_err(|error| unwritten(&error))?;
         self.foresight.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
@@ -270,15 +316,22 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 }
             }
             open = still;
-            if open.is_empty() {
-                return Ok(());
-            }
-            if clock.now().since(started) >= self.pacing.patience {
+            if open.is_empty() || clock.now().since(started) >= self.pacing.patience {
                 break;
             }
             clock.sleep(POLL).await;
         }
-        let back = came_back(self.store, clock, self.foresight.ring, plan).await.map_err(Stopped::Queue)?;
+        // A letter that changes nothing leaves no trace on its user: the consumer gets the time to let it die again.
+        if sent.iter().any(|letter| letter.leaves_no_trace()) {
+            clock.sleep(TRACELESS.min(self.pacing.patience)).await;
+        }
+        let found = returned(self.store, clock, self.foresight.ring, plan).await.map_err(Stopped::Queue)?;
+        let back = found.dead_again;
+        let mut failed: Vec<&PlannedLetter> = open;
+        failed.extend(sent.iter().filter(|letter| back.contains_key(&letter.receipt_id)));
+        if failed.is_empty() {
+            return Ok(());
+        }
         let what = |letter: &PlannedLetter| match back.get(&letter.receipt_id) {
             Some(fingerprint) if *fingerprint == letter.fingerprint => {
                 format!("dead again of the same: {fingerprint}")
@@ -286,7 +339,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             Some(fingerprint) => format!("dead again: {fingerprint}"),
             None => format!("not settled within {} s", self.pacing.patience.as_secs()),
         };
-        Err(Stopped::Halted(open.iter().map(|letter| (letter.receipt_id.clone(), what(letter))).collect()))
+        Err(Stopped::Halted(failed.iter().map(|letter| (letter.receipt_id.clone(), what(letter))).collect()))
     }
 }
 

@@ -82,6 +82,12 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
         let Content::Event(event) = &envelope.content else {
             return (Forecast::Dies(QuarantineReason::Unreadable), None);
         };
+        if event.user.pool.is_synthetic() {
+            return (Forecast::Unknown("a synthetic callback, about nobody".to_owned()), None);
+        }
+        if envelope.group_id() != letter.group_id {
+            return (Forecast::Unknown("it lies in another user's group".to_owned()), None);
+        }
         if !self.policy.pools.contains(&event.user.pool) {
             return (Forecast::Dies(QuarantineReason::PoolNotAllowed), None);
         }

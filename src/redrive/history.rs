@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::settlement::dead_letter_attributes as attribute;
 
@@ -20,16 +21,23 @@ pub struct Replay {
     pub by: String,
     /// Why.
     pub because: String,
-    /// What it had died of: reason and detail, which the consumer overwrites when it dies again.
-    pub was: String,
+    /// What was beside it then: reason, detail and the rest, which the next death writes anew.
+    pub was: BTreeMap<String, String>,
 }
 
-/// The history of a letter. One that cannot be read is an empty one; it is kept as it is all the same.
+/// The history of a letter, as far as it can be read.
 pub fn replays(attributes: &BTreeMap<String, String>) -> Vec<Replay> {
-    attributes.get(HISTORY_ATTRIBUTE).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    entries(attributes).into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
 }
 
-/// The letter's attributes, all of them as they are, and one more line of history.
+/// Every entry as it is. What is no list is kept as the first entry.
+fn entries(attributes: &BTreeMap<String, String>) -> Vec<Value> {
+    let Some(text) = attributes.get(HISTORY_ATTRIBUTE) else { return Vec::new() };
+    serde_json::from_str(text).unwrap_or_else(|_| vec![Value::String(text.clone())])
+}
+
+/// The attributes to send a letter back with: its own as they are; what told of its death moves into one more line of
+/// history, so that it cannot be taken for the next one's.
 pub(super) fn with_replay(
     attributes: &BTreeMap<String, String>,
     run: &str,
@@ -37,22 +45,17 @@ pub(super) fn with_replay(
     by: &str,
     because: &str,
 ) -> BTreeMap<String, String> {
-    let text = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
-    let was = format!("{} {}", text(attribute::REASON), text(attribute::DETAIL)).trim().to_owned();
-    let mut history = replays(attributes);
-    // The same run twice is a run that was broken off and taken up again: one line is enough.
-    if history.last().is_none_or(|last| last.run != run) {
-        history.push(Replay {
-            run: run.to_owned(),
-            at: at.to_owned(),
-            by: by.to_owned(),
-            because: because.to_owned(),
-            was,
-        });
-    }
-    let mut all = attributes.clone();
-    if let Ok(text) = serde_json::to_string(&history) {
-        all.insert(HISTORY_ATTRIBUTE.to_owned(), text);
-    }
-    all
+    let (was, mut own): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        attributes.clone().into_iter().partition(|(name, _)| attribute::ALL.contains(&name.as_str()));
+    let replay = Replay {
+        run: run.to_owned(),
+        at: at.to_owned(),
+        by: by.to_owned(),
+        because: because.to_owned(),
+        was,
+    };
+    let mut history = entries(attributes);
+    history.extend(serde_json::to_value(&replay));
+    own.insert(HISTORY_ATTRIBUTE.to_owned(), Value::Array(history).to_string());
+    own
 }

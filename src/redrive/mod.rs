@@ -22,7 +22,7 @@ pub use foresee::{Forecast, Foresight, Users};
 pub use history::{HISTORY_ATTRIBUTE, Replay, replays};
 pub use plan::{LeftOut, Plan, PlannedLetter, Selection};
 pub use scan::{SCAN_HOLD, Scanned, scan, take};
-pub use verify::{Became, became, came_back};
+pub use verify::{Became, Returned, became, returned};
 
 /// The reason of a letter that SQS moved by itself: nobody wrote one.
 pub const NO_REASON: &str = "none";

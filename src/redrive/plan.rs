@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use super::Letter;
 use super::foresee::{Forecast, Foresight, Opened, Users, open};
 use super::scan::{Scanned, scan};
-use crate::assurance::{UserRecord, UserStatus};
-use crate::audit::CODE_VERSION;
+use crate::assurance::{Settled, UserRecord, UserStatus};
+use crate::audit::{AuditCode, CODE_VERSION};
 use crate::delivery::hex;
 use crate::envelope::Content;
 use crate::key_ring::KeyRing;
@@ -113,6 +113,18 @@ impl PlannedLetter {
     pub fn reference(&self) -> Option<UserReference> {
         let pool = PoolId::new(&self.user_pool).ok()?;
         Some(UserReference { pool, username: Username::new(&self.username).ok()? })
+    }
+
+    /// Whether its outcome cannot be seen on the user.
+    pub fn leaves_no_trace(&self) -> bool {
+        !self.writes() && !self.confirms
+    }
+
+    /// Whether its outcome writes anything.
+    pub fn writes(&self) -> bool {
+        let nothing =
+            [Settled::Duplicate, Settled::Superseded].map(|s| AuditCode::Settled(s).code_and_word().1);
+        !nothing.contains(&self.forecast.as_str())
     }
 
     /// What orders the events of a user.

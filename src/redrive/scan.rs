@@ -8,10 +8,10 @@ use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError};
 pub const SCAN_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How long a look goes on: short enough that what was found first is still held, and so not found twice.
-const LONGEST_SCAN: Duration = Duration::from_secs(12 * 60);
+pub(super) const LONGEST_SCAN: Duration = Duration::from_secs(12 * 60);
 
 /// How many letters a look holds: SQS lets 120,000 of a FIFO queue be in flight (developer guide, "FIFO queue quotas").
-const MOST_HELD: usize = 110_000;
+pub(super) const MOST_HELD: usize = 110_000;
 
 /// The most that one answer brings (SQS API reference, `ReceiveMessage`).
 const FULL_ANSWER: usize = 10;
@@ -40,12 +40,21 @@ pub async fn take<S: DeadLetterStore, C: Clock>(
     store: &S,
     clock: &C,
     choose: impl Fn(&DeadLetter) -> bool,
-) -> Result<Vec<DeadLetter>, QueueError> {
+) -> Result<(Vec<DeadLetter>, Scanned), QueueError> {
     let started = clock.now();
-    let (mut taken, mut others, mut empty) = (Vec::new(), Vec::new(), 0);
-    while empty < EMPTY_ANSWERS && clock.now().since(started) < LONGEST_SCAN && others.len() < MOST_HELD {
-        let letters = look(store).await?;
+    let (mut taken, mut others, mut empty): (Vec<DeadLetter>, Vec<String>, u32) = (Vec::new(), Vec::new(), 0);
+    let mut cut_short = false;
+    while empty < EMPTY_ANSWERS && !cut_short {
+        let letters = match look(store).await {
+            Ok(letters) => letters,
+            Err(error) => {
+                others.extend(taken.into_iter().map(|letter| letter.handle));
+                // What cannot be let go of now comes back by itself; the first error says more.
+                return store.let_go(&others).await.and(Err(error));
+            }
+        };
         empty = if letters.is_empty() { empty + 1 } else { 0 };
+        cut_short = clock.now().since(started) > LONGEST_SCAN || others.len() + taken.len() >= MOST_HELD;
         for letter in letters {
             if choose(&letter) {
                 taken.push(letter);
@@ -55,7 +64,8 @@ pub async fn take<S: DeadLetterStore, C: Clock>(
         }
     }
     store.let_go(&others).await?;
-    Ok(taken)
+    let seen = others.len() + taken.len();
+    Ok((taken, Scanned { seen, cut_short }))
 }
 
 /// What came of a look.

@@ -1,6 +1,6 @@
 //! What became of letters that were sent back: the users' records tell, and the dead-letter queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::foresee::{Foresight, Opened, open};
 use super::plan::{NO_DEPTH, PlannedLetter};
@@ -42,31 +42,41 @@ pub async fn became<D: UserDirectory, C: Clock>(
     if reached && confirmed { Became::Settled } else { Became::Pending }
 }
 
-/// The planned letters that are in the dead-letter queue again, by receipt, with what they died of this time. A letter that
-/// was never sent is not among them.
+/// What the dead-letter queue says of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Returned {
+    /// Those that died again, by receipt, with what of.
+    pub dead_again: BTreeMap<String, String>,
+    /// The messages that lie there as they did when the plan was made.
+    pub unsent: HashSet<String>,
+}
+
+/// Looks for a plan's letters in the dead-letter queue.
 ///
 /// # Errors
 /// [`QueueError`] when the queue cannot be asked.
-pub async fn came_back<S: DeadLetterStore, C: Clock>(
+pub async fn returned<S: DeadLetterStore, C: Clock>(
     store: &S,
     clock: &C,
     ring: &KeyRing,
     plan: &Plan,
-) -> Result<BTreeMap<String, String>, QueueError> {
+) -> Result<Returned, QueueError> {
     let run = plan.run();
-    let planned: std::collections::HashSet<_> =
-        plan.letters.iter().map(|letter| letter.receipt_id.as_str()).collect();
-    let mut back = BTreeMap::new();
+    let planned: HashSet<_> = plan.letters.iter().map(|letter| letter.receipt_id.as_str()).collect();
+    let ids: HashSet<_> = plan.letters.iter().map(|letter| letter.message_id.as_str()).collect();
+    let mut returned = Returned::default();
     scan(store, clock, async |dead: DeadLetter| {
-        if let Opened::Event(envelope) = open(&dead, ring) {
+        if ids.contains(dead.id.as_str()) {
+            returned.unsent.insert(dead.id.clone());
+        } else if let Opened::Event(envelope) = open(&dead, ring) {
             let receipt = envelope.receipt_id().as_str().to_owned();
             let of_this_run = super::replays(&dead.attributes).iter().any(|replay| replay.run == run);
             if of_this_run && planned.contains(receipt.as_str()) {
-                back.insert(receipt, Letter::read(&dead, None, NO_DEPTH).fingerprint());
+                returned.dead_again.insert(receipt, Letter::read(&dead, None, NO_DEPTH).fingerprint());
             }
         }
         true
     })
     .await?;
-    Ok(back)
+    Ok(returned)
 }

@@ -62,6 +62,9 @@ pub mod dead_letter_attributes {
     pub const ATTEMPTS: &str = "idv-attempts";
     /// The receipt, where the envelope could be opened.
     pub const RECEIPT: &str = "idv-receipt";
+
+    /// All of them.
+    pub const ALL: [&str; 6] = [REASON, DETAIL, QUARANTINED_AT, VERSION, ATTEMPTS, RECEIPT];
 }
 
 /// The consumer.
@@ -343,7 +346,8 @@ fn dead_letter(
     ];
     let mut attributes: BTreeMap<_, _> =
         ours.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    for (name, value) in &message.attributes {
+    // A message that died before must not keep what was said of that death.
+    for (name, value) in message.attributes.iter().filter(|(name, _)| !name::ALL.contains(&name.as_str())) {
         if attributes.len() < MAXIMUM_ATTRIBUTES {
             attributes.entry(name.clone()).or_insert_with(|| value.clone());
         }

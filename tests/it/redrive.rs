@@ -5,15 +5,15 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idv_callback::assurance::Policy;
+use idv_callback::assurance::{AttributeChange, AttributeValue, Policy, names};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::local::{LocalQueues, UserPool};
 use idv_callback::ports::{
-    Clock as _, DeadLetter, DeadLetterStore, Depth, Fault, OutgoingMessage, QueueError,
+    Clock as _, DeadLetter, DeadLetterStore, Depth, Fault, OutgoingMessage, QueueError, UserDirectory as _,
 };
 use idv_callback::redrive::{
     Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, PlannedLetter, Progress, Selection,
-    Stopped, became, came_back, replays, scan,
+    Stopped, became, replays, returned, scan,
 };
 use idv_callback::settlement::Pace;
 use serde_json::{Value, json};
@@ -24,25 +24,34 @@ const STEPS: Pacing = Pacing { rate: 50, steps: [1, 5], patience: Duration::from
 
 /// A journal that a crash of the tool does not reach.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<(HashSet<String>, HashSet<String>)>>);
+struct Notes(Arc<Mutex<[HashSet<String>; 3]>>);
 
 impl Journal for Notes {
     fn sending(&mut self, id: &str) -> io::Result<()> {
-        self.0.lock().unwrap().0.insert(id.to_owned());
+        self.0.lock().unwrap()[0].insert(id.to_owned());
         Ok(())
     }
 
+    fn sent(&mut self, id: &str) -> io::Result<()> {
+        self.0.lock().unwrap()[1].insert(id.to_owned());
+        Ok(())
+    }
+
+    fn was_sent(&self, id: &str) -> bool {
+        self.0.lock().unwrap()[1].contains(id)
+    }
+
     fn removed(&mut self, id: &str) -> io::Result<()> {
-        self.0.lock().unwrap().1.insert(id.to_owned());
+        self.0.lock().unwrap()[2].insert(id.to_owned());
         Ok(())
     }
 
     fn was_sending(&self, id: &str) -> bool {
-        self.0.lock().unwrap().0.contains(id)
+        self.0.lock().unwrap()[0].contains(id)
     }
 
     fn was_removed(&self, id: &str) -> bool {
-        self.0.lock().unwrap().1.contains(id)
+        self.0.lock().unwrap()[2].contains(id)
     }
 }
 
@@ -342,7 +351,7 @@ async fn the_first_letter_halts_the_rest_when_the_fault_is_not_mended() {
     assert_eq!(after.len(), 10);
     assert_eq!(after.iter().filter(|letter| letter.replays == 1).count(), 1);
     assert_eq!(after.iter().filter(|letter| letter.replays == 0).count(), 9);
-    let back = came_back(&world.queues, &world.clock, &ring, &plan).await.unwrap();
+    let back = returned(&world.queues, &world.clock, &ring, &plan).await.unwrap().dead_again;
     assert_eq!(back.keys().collect::<Vec<_>>(), letters_halted.keys().collect::<Vec<_>>());
     // Its history tells of the first death, and the body is the one that was sealed.
     let again = world
@@ -354,7 +363,7 @@ async fn the_first_letter_halts_the_rest_when_the_fault_is_not_mended() {
         .unwrap();
     let history = replays(&again.attributes);
     assert_eq!((history.len(), history[0].by.as_str(), history[0].because.as_str()), (1, "ops", "T-1"));
-    assert_eq!(history[0].was, "pool_not_allowed");
+    assert_eq!((history[0].was["idv-reason"].as_str(), history[0].was.len()), ("pool_not_allowed", 5));
     assert!(
         before.iter().any(|letter| letter.receipt == after.iter().find(|l| l.replays == 1).unwrap().receipt)
     );
@@ -384,7 +393,14 @@ async fn killed_between_any_two_calls_it_loses_nothing_and_goes_on() {
             finished += usize::from(first.stopped.is_none());
             assert_all_there(&world, &plan, &format!("killed at {at}, {carried_out}")).await;
 
-            // What was held comes back, and the operator gives the same command again.
+            // At once, what the killed run holds cannot be had, and nothing is concluded from that; when it has come back,
+            // the same command ends the work.
+            let at_once = apply(&world, &Killed::never(&world.queues), &plan, &mut notes).await;
+            assert!(
+                matches!(at_once.stopped, None | Some(Stopped::NotNow(_))),
+                "killed at {at}, {carried_out}: {at_once:?}"
+            );
+            assert_all_there(&world, &plan, &format!("killed at {at}, {carried_out}, at once")).await;
             world.clock.sleep(Duration::from_secs(16 * 60)).await;
             let second = apply(&world, &Killed::never(&world.queues), &plan, &mut notes).await;
             assert_eq!(second.stopped, None, "killed at {at}, {carried_out}: {second:?}");
@@ -467,6 +483,86 @@ async fn a_fault_of_the_consumer_is_made_good() {
     for letter in &plan.letters {
         assert_eq!(outcome(&world, letter).await, Became::Settled);
     }
+    assert!(world.queues.dead_letters.messages().is_empty());
+}
+
+/// Attributes are written before the user is confirmed, so a receipt alone is no proof.
+#[tokio::test(start_paused = true)]
+async fn a_user_who_is_to_be_confirmed_is_not_done_before_that() {
+    let mut world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&approval("ada", "evt_1", 0)).await;
+    die(&mut world).await;
+    let plan = plan(&world, &Selection::default()).await;
+    let (letter, user) = (&plan.letters[0], plan.letters[0].reference().unwrap());
+    assert_eq!(outcome(&world, letter).await, Became::Pending);
+    let receipt = format!("1 {} {} {}", letter.occurred_at, letter.event_id, "0".repeat(64));
+    let receipt = AttributeChange::Set(names::IDV_RECEIPT, AttributeValue::new(receipt).unwrap());
+    world.pool.write(&user, &[receipt]).await.unwrap();
+    assert_eq!(outcome(&world, letter).await, Became::Pending);
+    world.pool.confirm(&user).await.unwrap();
+    assert_eq!(outcome(&world, letter).await, Became::Settled);
+}
+
+/// History grows, and what cannot be read of it is kept.
+#[tokio::test(start_paused = true)]
+async fn each_death_adds_to_the_history() {
+    let mut world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&approval("ada", "evt_1", 0)).await;
+    die(&mut world).await;
+    let ring = ring();
+    for deaths in 1..=3 {
+        let plan = plan(&world, &Selection::default()).await;
+        let policy = world.policy.clone();
+        world.policy.pools.clear();
+        let (store, mut notes) = (Killed::never(&world.queues), Notes::default());
+        let tool =
+            Apply { store: &store, foresight: foresight(&world, &ring, &policy), by: "ops", pacing: STEPS };
+        let applied = tokio::select! {
+            applied = tool.run(&plan, &mut notes, |_| true) => applied,
+            () = consume(&world) => unreachable!(),
+        };
+        assert!(matches!(applied.stopped, Some(Stopped::Halted(_))), "{applied:?}");
+        world.policy = policy;
+        let letter = world.queues.dead_letters.messages().pop().unwrap();
+        let history = replays(&letter.attributes);
+        assert_eq!(history.len(), deaths);
+        let runs: BTreeSet<_> = history.iter().map(|replay| &replay.run).collect();
+        assert_eq!(runs.len(), deaths, "each line is another run's");
+    }
+}
+
+/// Letters that change nothing leave no trace on their users: that they died again has to show all the same.
+#[tokio::test(start_paused = true)]
+async fn letters_without_a_trace_are_looked_for_among_the_dead() {
+    let mut world = World::new();
+    for n in 0..8 {
+        world.sign_up(&format!("user{n}"), &[]);
+        world.post(&approval(&format!("user{n}"), &format!("evt_{n}"), 0)).await;
+    }
+    die(&mut world).await;
+    for n in 0..8 {
+        let newer = approval(&format!("user{n}"), &format!("evt_newer_{n}"), 60);
+        world.post(&with(newer, "session_id", json!("vs_2"))).await;
+    }
+    while !world.queues.callbacks.messages().is_empty() {
+        world.settle().await;
+    }
+    let plan = plan(&world, &Selection::default()).await;
+    assert!(plan.letters.iter().all(|letter| letter.forecast == "superseded"));
+    let policy = world.policy.clone();
+    world.policy.pools.clear();
+    let (ring, store, mut notes) = (ring(), Killed::never(&world.queues), Notes::default());
+    let tool =
+        Apply { store: &store, foresight: foresight(&world, &ring, &policy), by: "ops", pacing: STEPS };
+    let applied = tokio::select! {
+        applied = tool.run(&plan, &mut notes, |_| true) => applied,
+        () = consume(&world) => unreachable!(),
+    };
+    assert!(matches!(applied.stopped, Some(Stopped::Halted(_))) && applied.removed == 1, "{applied:?}");
+    let unsent = returned(&world.queues, &world.clock, &ring, &plan).await.unwrap().unsent;
+    assert_eq!(unsent.len(), 7, "what was not sent is told from what was");
 }
 
 #[tokio::test(start_paused = true)]

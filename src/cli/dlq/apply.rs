@@ -23,6 +23,7 @@ use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progr
 struct FileJournal {
     file: File,
     sending: HashSet<String>,
+    sent: HashSet<String>,
     removed: HashSet<String>,
 }
 
@@ -33,23 +34,33 @@ impl FileJournal {
         plan.with_file_name(name)
     }
 
-    fn open(plan: &Path) -> io::Result<Self> {
-        let path = Self::path(plan);
-        let (mut sending, mut removed) = (HashSet::new(), HashSet::new());
-        if path.exists() {
-            for line in std::fs::read_to_string(&path)?.lines() {
-                match line.split_once(' ') {
-                    Some(("sending", id)) => drop(sending.insert(id.to_owned())),
-                    Some(("removed", id)) => drop(removed.insert(id.to_owned())),
-                    // The last line of a run that was killed can be cut short: what it told is found out anew.
-                    _ => {}
-                }
-            }
+    /// Takes the journal of this plan up, or begins it. One run at a time can have it.
+    fn open(path: &Path, digest: &str) -> Result<Self, Failure> {
+        let journal = Self::path(path);
+        let complaint = |error: String| Failure::usage(format!("{}: {error}", journal.display()));
+        let said = if journal.exists() {
+            std::fs::read_to_string(&journal).map_err(|error| complaint(error.to_string()))?
+        } else {
+            String::new()
+        };
+        let of = said.lines().find_map(|line| line.strip_prefix("plan "));
+        if of.is_some_and(|of| of != digest) {
+            return Err(complaint("it is the journal of another plan; move it away".to_owned()));
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        // A line that was cut short must not swallow the next one.
-        file.write_all(b"\n")?;
-        Ok(Self { file, sending, removed })
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&journal);
+        let file = file.map_err(|error| complaint(error.to_string()))?;
+        file.try_lock().map_err(|_| complaint("another run has it open".to_owned()))?;
+        let words = |word: &str| {
+            // A line that was cut short by a kill is none of these, or names no letter of the plan.
+            let lines = said.lines().filter_map(|line| line.split_once(' '));
+            lines.filter(|(first, _)| *first == word).map(|(_, id)| id.to_owned()).collect()
+        };
+        let mut opened =
+            Self { file, sending: words("sending"), sent: words("sent"), removed: words("removed") };
+        // Begins a line of its own, whatever the last run left behind.
+        let begun = opened.file.write_all(b"\n").and_then(|()| opened.append("plan", digest));
+        begun.map_err(|error| complaint(error.to_string()))?;
+        Ok(opened)
     }
 
     fn append(&mut self, word: &str, id: &str) -> io::Result<()> {
@@ -65,6 +76,12 @@ impl Journal for FileJournal {
         Ok(())
     }
 
+    fn sent(&mut self, message_id: &str) -> io::Result<()> {
+        self.append("sent", message_id)?;
+        self.sent.insert(message_id.to_owned());
+        Ok(())
+    }
+
     fn removed(&mut self, message_id: &str) -> io::Result<()> {
         self.append("removed", message_id)?;
         self.removed.insert(message_id.to_owned());
@@ -73,6 +90,10 @@ impl Journal for FileJournal {
 
     fn was_sending(&self, message_id: &str) -> bool {
         self.sending.contains(message_id)
+    }
+
+    fn was_sent(&self, message_id: &str) -> bool {
+        self.sent.contains(message_id)
     }
 
     fn was_removed(&self, message_id: &str) -> bool {
@@ -86,14 +107,17 @@ pub(super) async fn apply(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
-    let complaint = |error: io::Error| Failure::usage(format!("{}: {error}", options.plan.display()));
-    let mut journal = FileJournal::open(&options.plan).map_err(complaint)?;
+    let mut journal = FileJournal::open(&options.plan, plan.digest())?;
     let asked = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&asked);
     let listener = tokio::spawn(async move {
         // Without a listener Ctrl-C ends the process, which loses nothing either.
         if tokio::signal::ctrl_c().await.is_ok() {
             flag.store(true, Ordering::Relaxed);
+            output.note("stopping after this letter; once more to stop now, which loses nothing either");
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
         }
     });
     let canary = usize::try_from(options.canary).unwrap_or(1);
@@ -129,7 +153,9 @@ pub(super) async fn apply(
 /// Every letter that was sent has its record, with the receipt as its thread.
 fn tell(desk: &Desk, plan: &Plan, progress: &Progress<'_>, output: Output) -> Result<(), Failure> {
     match progress {
-        Progress::Sent(letter) => desk.log.write(&redriven(desk, plan, letter)),
+        // Written down before it is done.
+        Progress::Sending(letter) => desk.log.write(&redriven(desk, plan, letter)),
+        Progress::Sent(_) => Ok(()),
         Progress::Step(done, total) => {
             output.note(format!("{done} of {total} sent back"));
             Ok(())
@@ -151,6 +177,8 @@ fn word(stopped: Option<&Stopped>) -> &'static str {
         None => "complete",
         Some(Stopped::Changed(_)) => "changed",
         Some(Stopped::Halted(_)) => "halted",
+        Some(Stopped::NotNow(_)) => "not_now",
+        Some(Stopped::Directory(_)) => "directory",
         Some(Stopped::Queue(_)) => "queue",
         Some(Stopped::Journal(_)) => "journal",
         Some(Stopped::Asked) => "asked",
@@ -161,6 +189,7 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
     let (again, plan) = ("the same command goes on from here", plan.display());
     let details: Vec<String> = match &applied.stopped {
         Some(Stopped::Changed(changes)) => changes.clone(),
+        Some(Stopped::NotNow(ids)) => ids.clone(),
         Some(Stopped::Halted(letters)) => {
             letters.iter().map(|(receipt, what)| format!("{receipt} {what}")).collect()
         }
@@ -168,7 +197,13 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
     };
     let what = match &applied.stopped {
         None => "each ended as forecast".to_owned(),
-        Some(Stopped::Changed(_)) => "nothing was sent: the plan is out of date; make a new one".to_owned(),
+        Some(Stopped::Changed(_)) => "the plan is out of date; make a new one".to_owned(),
+        Some(Stopped::NotNow(_)) => {
+            format!(
+                "these are held, by a run that was broken off perhaps, and come back within 15 minutes; then {again}"
+            )
+        }
+        Some(Stopped::Directory(fault)) => format!("a user could not be read: {fault}; {again}"),
         Some(Stopped::Halted(_)) if applied.left > 0 => {
             "halted: these did not end as forecast; the rest stays where it is".to_owned()
         }
@@ -177,7 +212,7 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
         }
         Some(Stopped::Asked) => format!("stopped because you asked; {again}"),
         Some(Stopped::Journal(error)) => format!("the journal could not be written: {error}; {again}"),
-        Some(Stopped::Queue(_)) => format!("a queue could not be reached; {again}"),
+        Some(Stopped::Queue(error)) => format!("a call to a queue failed: {}; {again}", error.fault()),
     };
     output.line(format!("{} sent back, {} left: {what}", applied.removed, applied.left))?;
     for detail in details.iter().take(20) {
@@ -191,6 +226,7 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
     }))?;
     match &applied.stopped {
         Some(Stopped::Queue(error)) => Err(unreachable(error)),
+        Some(Stopped::Directory(fault)) => Err(Failure::unreachable(fault)),
         stopped => Ok(outcome(stopped.is_none())),
     }
 }

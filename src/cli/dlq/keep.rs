@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::list::{is_complete, remarks};
 use super::{Desk, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::{DlqArchiveFile, DlqArchiveOptions, DlqDiscardOptions};
@@ -28,7 +29,8 @@ pub(super) async fn archive(
     let expires = |letter: &DeadLetter| {
         within.is_none_or(|within| letter.sent_at.plus(depth.retention).since(now) <= within)
     };
-    let letters = take(&desk.store, &SystemClock, expires).await.map_err(|error| unreachable(&error))?;
+    let taken = take(&desk.store, &SystemClock, expires).await;
+    let (letters, scanned) = taken.map_err(|error| unreachable(&error))?;
     let kept = write(&options.archive, &recipients, &letters);
     let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
     desk.store.let_go(&handles).await.map_err(|error| unreachable(&error))?;
@@ -41,8 +43,12 @@ pub(super) async fn archive(
         options.archive.file.display(),
         letters.len()
     ))?;
-    output.value(&json!({ "archive": options.archive.file, "letters": letters.len() }))?;
-    Ok(ExitCode::SUCCESS)
+    let complete = is_complete(depth, scanned);
+    remarks(depth, scanned, output);
+    output
+        .value(&json!({ "archive": options.archive.file, "letters": letters.len(), "complete": complete }))?;
+    // What was not seen is not kept.
+    Ok(outcome(complete))
 }
 
 pub(super) async fn discard(
@@ -53,7 +59,8 @@ pub(super) async fn discard(
     let recipients = recipients(&options.archive)?;
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
     let chosen = |letter: &DeadLetter| options.id.contains(&letter.id);
-    let letters = take(&desk.store, &SystemClock, chosen).await.map_err(|error| unreachable(&error))?;
+    let taken = take(&desk.store, &SystemClock, chosen).await;
+    let (letters, _) = taken.map_err(|error| unreachable(&error))?;
     let missing: Vec<_> =
         options.id.iter().filter(|id| !letters.iter().any(|letter| letter.id == **id)).collect();
     let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
@@ -64,6 +71,7 @@ pub(super) async fn discard(
         for id in &missing {
             output.note(format!("there is no dead letter {id} that can be had now; nothing was discarded"));
         }
+        output.value(&json!({ "discarded": 0, "missing": missing }))?;
         return Ok(outcome(false));
     }
     for letter in &letters {
@@ -73,7 +81,10 @@ pub(super) async fn discard(
         record.user = shown.user;
         record.message_id = Some(letter.id.clone());
         desk.log.write(&record.detail(format!("{} body {}", shown.reason, shown.body_sha256)))?;
-        desk.store.remove(&letter.handle).await.map_err(|error| unreachable(&error))?;
+        if let Err(error) = desk.store.remove(&letter.handle).await {
+            desk.store.let_go(&handles).await.map_err(|error| unreachable(&error))?;
+            return Err(unreachable(&error));
+        }
     }
     output.line(format!("{} discarded; they are in {}", letters.len(), options.archive.file.display()))?;
     output.value(&json!({ "archive": options.archive.file, "discarded": letters.len() }))?;

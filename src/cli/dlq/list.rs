@@ -55,6 +55,7 @@ pub(super) async fn list(desk: &Desk, options: &DlqListOptions, output: Output) 
         "letters": letters.iter().map(|letter| describe(letter, now)).collect::<Vec<_>>(),
         "seen": scanned.seen,
         "in_queue": depth.messages,
+        "complete": is_complete(depth, scanned),
     }))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -106,7 +107,12 @@ pub(super) async fn groups(
             "seconds_left": group.expires.map(|end| end.since(now).as_secs()),
         })
     };
-    output.value(&json!({ "groups": groups.iter().map(value).collect::<Vec<_>>(), "seen": scanned.seen }))?;
+    output.value(&json!({
+        "groups": groups.iter().map(value).collect::<Vec<_>>(),
+        "seen": scanned.seen,
+        "in_queue": depth.messages,
+        "complete": is_complete(depth, scanned),
+    }))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -157,6 +163,11 @@ pub(super) fn tell(seen: usize, depth: Depth, output: Output) {
     if seen.is_multiple_of(TOLD_EVERY) && output.is_interactive() {
         output.note(format!("{seen} of about {}", depth.messages));
     }
+}
+
+/// Whether everything that is there was seen.
+pub(super) fn is_complete(depth: Depth, scanned: Scanned) -> bool {
+    !scanned.cut_short && scanned.seen as u64 >= depth.messages
 }
 
 /// What the figures do not say by themselves.

@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::list::{remarks, tell};
+use super::list::{is_complete, remarks, tell};
 use super::{Desk, selection, unreachable};
-use crate::assurance::Settled;
 use crate::audit::AuditCode;
 use crate::cli::args::{DlqPlanOptions, DlqVerifyOptions};
 use crate::cli::output::{Failure, Output, outcome};
 use crate::clock::SystemClock;
 use crate::ports::{Clock as _, DeadLetterStore as _};
-use crate::redrive::{Became, Plan, PlannedLetter, became, came_back};
+use crate::redrive::{Became, Plan, PlannedLetter, became, returned};
 
 /// Letters a second, unless told otherwise: the default of `apply`.
 const RATE: usize = 5;
@@ -74,15 +73,17 @@ pub(super) async fn make(desk: &Desk, options: &DlqPlanOptions, output: Output) 
         "forecasts": forecasts,
         "writes": writes,
         "seconds": seconds,
+        "seen": scanned.seen,
+        "in_queue": depth.messages,
+        "complete": is_complete(depth, scanned),
     }))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// How many calls of Cognito's quotas for writing the plan uses.
 fn writes(plan: &Plan) -> usize {
-    let nothing = [Settled::Duplicate, Settled::Superseded].map(|s| AuditCode::Settled(s).code_and_word().1);
-    let writes = |letter: &PlannedLetter| usize::from(!nothing.contains(&letter.forecast.as_str()));
-    plan.letters.iter().map(|letter| writes(letter) + usize::from(letter.confirms)).sum()
+    let writes = |letter: &PlannedLetter| usize::from(letter.writes()) + usize::from(letter.confirms);
+    plan.letters.iter().map(writes).sum()
 }
 
 fn write_new(path: &Path, plan: &Plan) -> Result<(), Failure> {
@@ -106,35 +107,36 @@ pub(super) async fn verify(
     let plan = read(&options.plan)?;
     let patience = Duration::from_secs(options.wait);
     let started = SystemClock.now();
-    let mut open: Vec<&PlannedLetter> = plan.letters.iter().collect();
-    let mut ended: BTreeMap<String, usize> = BTreeMap::new();
+    let foresight = desk.foresight();
+    let mut pending: Vec<&PlannedLetter> = plan.letters.iter().collect();
     loop {
         let mut still = Vec::new();
-        for letter in open {
-            match became(&desk.foresight(), letter).await {
-                Became::Settled => *ended.entry(format!("{} as forecast", letter.forecast)).or_default() += 1,
-                _ => still.push(letter),
+        for letter in pending {
+            if became(&foresight, letter).await == Became::Pending {
+                still.push(letter);
             }
         }
-        open = still;
-        if open.is_empty() || SystemClock.now().since(started) >= patience {
+        pending = still;
+        if pending.is_empty() || SystemClock.now().since(started) >= patience {
             break;
         }
         SystemClock.sleep(Duration::from_secs(1)).await;
     }
-    let mut not_settled = Vec::new();
-    if !open.is_empty() {
-        let back = came_back(&desk.store, &SystemClock, &desk.ring, &plan)
-            .await
-            .map_err(|error| unreachable(&error))?;
-        for letter in open {
-            let what = match (back.get(&letter.receipt_id), became(&desk.foresight(), letter).await) {
-                (Some(fingerprint), _) => format!("dead again: {fingerprint}"),
-                (None, Became::UserGone) => "the user is gone".to_owned(),
-                (None, Became::Unknown(why)) => format!("unknown: {why}"),
-                (None, _) => "not settled yet, or not sent".to_owned(),
-            };
-            *ended.entry(what.clone()).or_default() += 1;
+    let found = returned(&desk.store, &SystemClock, &desk.ring, &plan).await;
+    let found = found.map_err(|error| unreachable(&error))?;
+    let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
+    for letter in &plan.letters {
+        let (good, what) = match (found.dead_again.get(&letter.receipt_id), became(&foresight, letter).await)
+        {
+            (Some(fingerprint), _) => (false, format!("dead again: {fingerprint}")),
+            _ if found.unsent.contains(&letter.message_id) => (false, "not sent".to_owned()),
+            (None, Became::Settled) => (true, format!("{} as forecast", letter.forecast)),
+            (None, Became::UserGone) => (false, "the user is gone".to_owned()),
+            (None, Became::Unknown(why)) => (false, format!("unknown: {why}")),
+            (None, Became::Pending) => (false, "not settled yet".to_owned()),
+        };
+        *ended.entry(what.clone()).or_default() += 1;
+        if !good {
             not_settled.push(json!({ "receipt_id": letter.receipt_id, "user": letter.user, "became": what }));
         }
     }
