@@ -606,3 +606,16 @@ fn a_changed_parameter_makes_new_versions() {
     let deployed = std::fs::read_to_string(folder.path().join("deployed")).unwrap();
     assert!(deployed.contains("--template-file .aws-sam/build/template.yaml"), "{deployed}");
 }
+
+#[test]
+fn every_output_and_every_parameter_is_described() {
+    let readme = std::fs::read_to_string(root().join("infra/README.md")).unwrap();
+    let template = template("parsed");
+    for (name, output) in template["Outputs"].as_object().unwrap() {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in infra/README.md");
+        assert!(output["Description"].as_str().is_some_and(|text| text.len() > 5), "{name}");
+    }
+    for (name, parameter) in template["Parameters"].as_object().unwrap() {
+        assert!(parameter["Description"].as_str().is_some_and(|text| text.len() > 10), "{name}");
+    }
+}
