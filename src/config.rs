@@ -9,7 +9,7 @@ use crate::verification::{AssuranceLevel, PoolId};
 
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
-pub const VARIABLES: [Variable; 23] = [
+pub const VARIABLES: [Variable; 24] = [
     Variable(
         "IDV_QUEUE_URL",
         "the callback queue",
@@ -75,6 +75,7 @@ pub const VARIABLES: [Variable; 23] = [
         "the endpoint of Secrets Manager",
         "https://secretsmanager.us-east-1.amazonaws.com",
     ),
+    Variable("AWS_ENDPOINT_URL_STS", "the endpoint of STS", "https://sts.us-east-1.amazonaws.com"),
     Variable("AWS_ENDPOINT_URL_LAMBDA", "the endpoint of Lambda", "https://lambda.us-east-1.amazonaws.com"),
     Variable(
         "AWS_ENDPOINT_URL_CODEDEPLOY",

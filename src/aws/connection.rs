@@ -3,6 +3,7 @@
 //! The SDK's default TLS (aws-lc) gathers entropy at its first handshake, which at 128 MB of Lambda memory costs two
 //! thirds of a second of somebody's first request; ring does not.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::provider_config::ProviderConfig;
@@ -56,13 +57,43 @@ pub struct AwsConnection {
     endpoints: EndpointOverrides,
 }
 
+/// Where the services are, if not where the SDK thinks: the one of a service's own, or the one for all.
 #[derive(Clone)]
 struct EndpointOverrides {
-    sqs: Option<String>,
-    cognito: Option<String>,
-    secrets: Option<String>,
-    lambda: Option<String>,
-    codedeploy: Option<String>,
+    all: Option<String>,
+    own: BTreeMap<&'static str, String>,
+}
+
+impl EndpointOverrides {
+    /// The variables of the services that are called here, as every AWS SDK names them.
+    const VARIABLES: [&str; 6] = [SQS, COGNITO, SECRETS, STS, LAMBDA, CODEDEPLOY];
+
+    fn read(environment: &Environment) -> Self {
+        let own = Self::VARIABLES.into_iter().filter_map(|name| Some((name, environment.get(name)?)));
+        Self { all: environment.get("AWS_ENDPOINT_URL"), own: own.collect() }
+    }
+
+    fn of(&self, variable: &str) -> Option<String> {
+        self.own.get(variable).or(self.all.as_ref()).cloned()
+    }
+}
+
+const SQS: &str = "AWS_ENDPOINT_URL_SQS";
+const COGNITO: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
+const SECRETS: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
+const STS: &str = "AWS_ENDPOINT_URL_STS";
+const LAMBDA: &str = "AWS_ENDPOINT_URL_LAMBDA";
+const CODEDEPLOY: &str = "AWS_ENDPOINT_URL_CODEDEPLOY";
+
+/// The client of a service: each SDK crate has types of its own that look alike.
+macro_rules! client {
+    ($name:ident, $sdk:ident, $variable:ident) => {
+        pub(super) fn $name(&self) -> $sdk::Client {
+            let mut config = $sdk::config::Builder::from(&self.config);
+            config.set_endpoint_url(self.endpoints.of($variable));
+            $sdk::Client::from_conf(config.build())
+        }
+    };
 }
 
 impl AwsConnection {
@@ -122,50 +153,15 @@ impl AwsConnection {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(retries)
             .build();
-        let endpoint = |name| environment.get(name).or_else(|| environment.get("AWS_ENDPOINT_URL"));
-        let endpoints = EndpointOverrides {
-            sqs: endpoint("AWS_ENDPOINT_URL_SQS"),
-            cognito: endpoint("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"),
-            secrets: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
-            lambda: endpoint("AWS_ENDPOINT_URL_LAMBDA"),
-            codedeploy: endpoint("AWS_ENDPOINT_URL_CODEDEPLOY"),
-        };
-        Ok(Self { config, endpoints })
+        Ok(Self { config, endpoints: EndpointOverrides::read(environment) })
     }
 
-    pub(super) fn sqs(&self) -> aws_sdk_sqs::Client {
-        let mut config = aws_sdk_sqs::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoints.sqs.clone());
-        aws_sdk_sqs::Client::from_conf(config.build())
-    }
-
-    pub(super) fn cognito(&self) -> aws_sdk_cognitoidentityprovider::Client {
-        let mut config = aws_sdk_cognitoidentityprovider::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoints.cognito.clone());
-        aws_sdk_cognitoidentityprovider::Client::from_conf(config.build())
-    }
-
-    pub(super) fn secrets(&self) -> aws_sdk_secretsmanager::Client {
-        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoints.secrets.clone());
-        aws_sdk_secretsmanager::Client::from_conf(config.build())
-    }
-
-    pub(super) fn sts(&self) -> aws_sdk_sts::Client {
-        aws_sdk_sts::Client::new(&self.config)
-    }
-
-    pub(super) fn lambda(&self) -> aws_sdk_lambda::Client {
-        let mut config = aws_sdk_lambda::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoints.lambda.clone());
-        aws_sdk_lambda::Client::from_conf(config.build())
-    }
-
-    pub(super) fn codedeploy(&self) -> aws_sdk_codedeploy::Client {
-        let mut config = aws_sdk_codedeploy::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoints.codedeploy.clone());
-        aws_sdk_codedeploy::Client::from_conf(config.build())
-    }
+    client!(sqs, aws_sdk_sqs, SQS);
+    client!(cognito, aws_sdk_cognitoidentityprovider, COGNITO);
+    client!(secrets, aws_sdk_secretsmanager, SECRETS);
+    client!(sts, aws_sdk_sts, STS);
+    client!(lambda, aws_sdk_lambda, LAMBDA);
+    client!(codedeploy, aws_sdk_codedeploy, CODEDEPLOY);
 }
 
 fn region(environment: &Environment) -> Result<Region, ConfigError> {

@@ -244,6 +244,19 @@ async fn the_loop_closes_on_the_deployed_template() {
         .await,
         1
     );
+    // An operator sees it by the road that leads to AWS, and it is as it was.
+    let (code, groups) = stack.idvctl(&["--json", "dlq", "groups"]).await;
+    assert_eq!(code, 0, "{groups}");
+    let groups: Value = serde_json::from_str(&groups).unwrap();
+    let print = groups["groups"][0]["fingerprint"].as_str().unwrap();
+    assert!(print.starts_with("unreadable "), "{groups}");
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, log) = (folder.path().join("plan.json"), folder.path().join("audit.jsonl"));
+    let (plan, log) = (plan.to_str().unwrap(), log.to_str().unwrap());
+    let made = stack.idvctl(&["dlq", "plan", "--because", "T-1", "-o", plan, "--audit-log", log]).await;
+    assert_eq!(made.0, 0, "{}", made.1);
+    let act: Value = serde_json::from_str(&std::fs::read_to_string(log).unwrap()).unwrap();
+    assert_eq!(act["operator"], "arn:aws:iam::000000000000:root", "the caller is who STS says it is");
     let ask = json!({ "QueueUrl": stack.output("DeadLetterQueueUrl"), "MessageAttributeNames": ["All"] });
     let letters = stack.emulator.call("sqs", "ReceiveMessage", ask).await;
     let attributes = &letters["Messages"][0]["MessageAttributes"];
@@ -431,12 +444,22 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
 impl Stack {
     async fn doctor(&self) -> (i32, String) {
         let command = self.output("DoctorCommand");
+        self.idvctl(&command.strip_prefix("idvctl ").unwrap().split(' ').collect::<Vec<_>>()).await
+    }
+
+    /// What an operator types, with what the runbooks export: exit code, and what it prints.
+    async fn idvctl(&self, arguments: &[&str]) -> (i32, String) {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_idvctl"))
-            .args(command.strip_prefix("idvctl ").unwrap().split(' '))
+            .args(arguments)
             .envs(self.emulator.variables())
+            .env("IDV_QUEUE_URL", self.output("QueueUrl"))
+            .env("IDV_DEAD_LETTER_QUEUE_URL", self.output("DeadLetterQueueUrl"))
+            .env("IDV_USER_POOL_IDS", self.output("UserPoolId"))
+            .env("IDV_KEY_RING_SECRET_ID", self.output("KeyRingSecret"))
             .output()
             .await
             .unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), printed)
     }
 }
