@@ -127,6 +127,14 @@ struct Seal {
 const VERSION: u32 = 1;
 
 impl Envelope {
+    /// The event, where the callback could be read.
+    pub fn event(&self) -> Option<&VerificationEvent> {
+        match &self.content {
+            Content::Event(event) => Some(event),
+            Content::Unreadable { .. } => None,
+        }
+    }
+
     /// The provider's id of the event, or, for an unreadable body, of the message.
     pub fn event_id(&self) -> Option<&EventId> {
         match &self.content {

@@ -8,47 +8,37 @@ use sha2::{Digest as _, Sha256};
 
 use super::foresee::Foresight;
 use super::history::with_replay;
-use super::plan::{NO_DEPTH, is_same_body, user_state};
-use super::scan::{LONGEST_SCAN, MOST_HELD, look, scan};
-use super::verify::{Became, became, returned};
-use super::{Letter, Plan, PlannedLetter};
+use super::plan::user_state;
+use super::scan::{EMPTY_ANSWERS, LONGEST_SCAN, MOST_HELD, look, scan};
+use super::verify::{Became, outcomes, returned};
+use super::{Plan, PlannedLetter, body_sha256};
 use crate::delivery::hex;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, OutgoingMessage, QueueError, UserDirectory};
 
 /// How long the consumer has for a letter that leaves no trace.
 const TRACELESS: Duration = Duration::from_secs(5);
 
-/// How often the outcome of a stage is looked for.
-const POLL: Duration = Duration::from_secs(1);
+/// How far a letter has come, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It is about to be sent.
+    Sending,
+    /// It was sent and arrived.
+    Sent,
+    /// It was sent, arrived and was removed.
+    Removed,
+}
 
-/// What has been done of a plan, kept where a crash does not reach it. Every line is stored when the call returns.
+/// What has been done of a plan, in this run of the tool or an earlier one, kept where a crash does not reach it.
 pub trait Journal {
-    /// A letter is about to be sent.
+    /// Notes how far a letter has come. It is stored when the call returns.
     ///
     /// # Errors
     /// When it cannot be stored.
-    fn sending(&mut self, message_id: &str) -> io::Result<()>;
+    fn note(&mut self, message_id: &str, stage: Stage) -> io::Result<()>;
 
-    /// A letter was sent and arrived.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    fn sent(&mut self, message_id: &str) -> io::Result<()>;
-
-    /// A letter was sent, arrived and was removed.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    fn removed(&mut self, message_id: &str) -> io::Result<()>;
-
-    /// Whether a letter was about to be sent, in this run of the tool or an earlier one.
-    fn was_sending(&self, message_id: &str) -> bool;
-
-    /// Whether a letter arrived.
-    fn was_sent(&self, message_id: &str) -> bool;
-
-    /// Whether a letter was removed.
-    fn was_removed(&self, message_id: &str) -> bool;
+    /// The farthest that a letter has come; none when nothing was done with it yet.
+    fn stage(&self, message_id: &str) -> Option<Stage>;
 }
 
 /// How fast, and in which steps.
@@ -124,8 +114,8 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         mut watch: impl FnMut(Progress<'_>) -> bool,
     ) -> Applied {
         let stopped = self.steps(plan, journal, &mut watch).await.err();
-        let removed = plan.letters.iter().filter(|letter| journal.was_removed(&letter.message_id)).count();
-        Applied { removed, left: plan.letters.len() - removed, stopped }
+        let left = left(plan, journal).len();
+        Applied { removed: plan.letters.len() - left, left, stopped }
     }
 
     async fn steps(
@@ -137,19 +127,11 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         self.unchanged(plan, journal).await?;
         let total = plan.letters.len();
         for step in self.pacing.steps.into_iter().chain([usize::MAX]) {
-            let before: HashSet<String> = sent_ids(plan, journal);
-            self.send(plan, journal, step, watch).await?;
-            let sent: Vec<_> = plan
-                .letters
-                .iter()
-                .filter(|letter| {
-                    journal.was_removed(&letter.message_id) && !before.contains(&letter.message_id)
-                })
-                .collect();
+            let sent = self.send(plan, journal, step, watch).await?;
             let last = step == usize::MAX;
-            let all: Vec<_> = if last { plan.letters.iter().collect() } else { sent };
-            self.await_outcomes(plan, &all).await?;
-            let go_on = watch(Progress::Step(sent_ids(plan, journal).len(), total));
+            let looked_for = if last { plan.letters.iter().collect() } else { sent };
+            self.await_outcomes(plan, &looked_for).await?;
+            let go_on = watch(Progress::Step(total - left(plan, journal).len(), total));
             if !go_on && !last {
                 return Err(Stopped::Asked);
             }
@@ -161,11 +143,11 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
     /// sent has the same record.
     async fn unchanged(&self, plan: &Plan, journal: &mut impl Journal) -> Result<(), Stopped> {
         let mut found: HashSet<String> = HashSet::new();
-        let planned = by_id(plan);
+        let planned: HashMap<_, _> = plan.letters.iter().map(by_id).collect();
         let scanned = scan(self.store, self.foresight.clock, async |dead: DeadLetter| {
-            let letter = Letter::read(&dead, None, NO_DEPTH);
-            if planned.get(letter.id.as_str()).is_some_and(|planned| is_same_body(planned, &letter)) {
-                found.insert(letter.id);
+            let letter = planned.get(dead.id.as_str());
+            if letter.is_some_and(|letter| letter.body_sha256 == body_sha256(&dead)) {
+                found.insert(dead.id);
             }
             true
         })
@@ -176,18 +158,18 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         let (mut changed, mut hidden): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         let mut touched: HashSet<&str> = HashSet::new();
         for letter in &plan.letters {
-            let id = &letter.message_id;
-            if journal.was_sending(id) {
+            let (id, stage) = (&letter.message_id, journal.stage(&letter.message_id));
+            if stage.is_some() {
                 touched.insert(&letter.user);
             }
-            if found.contains(id) || journal.was_removed(id) {
+            if found.contains(id) || stage == Some(Stage::Removed) {
                 continue;
             }
             if cannot_tell {
                 hidden.push(id.clone());
-            } else if journal.was_sent(id) {
+            } else if stage == Some(Stage::Sent) {
                 // It arrived, and it is not there any more: a crash kept its removal from being told.
-                journal.removed(id).map_err(|error| unwritten(&error))?;
+                note(journal, letter, Stage::Removed)?;
             } else {
                 changed.push(format!("letter {id} is not in the queue any more"));
             }
@@ -213,25 +195,23 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         Ok(user_state(self.foresight.ring, user.as_ref()))
     }
 
-    /// Sends up to so many letters back, in the order in which the queue gives them.
-    async fn send(
+    /// Sends up to so many letters back, in the order in which the queue gives them; gives those that were sent.
+    async fn send<'p>(
         &self,
-        plan: &Plan,
+        plan: &'p Plan,
         journal: &mut impl Journal,
         most: usize,
         watch: &mut impl FnMut(Progress<'_>) -> bool,
-    ) -> Result<(), Stopped> {
-        let planned = by_id(plan);
-        let (mut held, mut sent, mut empty) = (Vec::new(), 0, 0);
+    ) -> Result<Vec<&'p PlannedLetter>, Stopped> {
+        let mut left: HashMap<_, _> = left(plan, journal).into_iter().map(by_id).collect();
+        let (mut sent, mut held, mut empty) = (Vec::new(), Vec::new(), 0);
         let mut holding_since = self.foresight.clock.now();
         let outcome = loop {
-            let left = plan.letters.iter().filter(|letter| !journal.was_removed(&letter.message_id));
-            let left: Vec<_> = left.map(|letter| letter.message_id.clone()).collect();
-            if left.is_empty() || sent >= most {
+            if left.is_empty() || sent.len() >= most {
                 break Ok(());
             }
-            if empty >= 2 || held.len() >= MOST_HELD {
-                break Err(Stopped::NotNow(left));
+            if empty >= EMPTY_ANSWERS || held.len() >= MOST_HELD {
+                break Err(Stopped::NotNow(left.keys().map(|id| (*id).to_owned()).collect()));
             }
             // What is not in the plan must not come back while it is still on the list of what is held.
             if self.foresight.clock.now().since(holding_since) > LONGEST_SCAN {
@@ -247,23 +227,18 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             empty = if letters.is_empty() { empty + 1 } else { 0 };
             let mut failed = None;
             for dead in letters {
-                let chosen = planned.get(dead.id.as_str()).filter(|_| failed.is_none() && sent < most);
+                let chosen =
+                    left.get(dead.id.as_str()).copied().filter(|_| failed.is_none() && sent.len() < most);
                 let Some(letter) = chosen else {
                     held.push(dead.handle);
                     continue;
                 };
                 let handle = dead.handle.clone();
-                if !watch(Progress::Sending(letter)) {
-                    held.push(handle);
-                    failed = Some(Stopped::Asked);
-                    continue;
-                }
-                match self.send_one(plan, letter, dead, journal).await {
-                    Ok(()) => {
-                        sent += 1;
-                        if !watch(Progress::Sent(letter)) {
-                            failed = Some(Stopped::Asked);
-                        }
+                match self.send_one(plan, letter, dead, journal, watch).await {
+                    Ok(go_on) => {
+                        left.remove(letter.message_id.as_str());
+                        sent.push(letter);
+                        failed = (!go_on).then_some(Stopped::Asked);
                     }
                     Err(stopped) => {
                         held.push(handle);
@@ -276,20 +251,24 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             }
         };
         let let_go = self.store.let_go(&held).await;
-        outcome.and(let_go.map_err(Stopped::Queue))
+        outcome.and(let_go.map_err(Stopped::Queue)).map(|()| sent)
     }
 
-    /// Send, see that it arrived, delete.
+    /// Send, see that it arrived, delete. Says whether to go on.
     async fn send_one(
         &self,
         plan: &Plan,
         letter: &PlannedLetter,
         dead: DeadLetter,
         journal: &mut impl Journal,
-    ) -> Result<(), Stopped> {
+        watch: &mut impl FnMut(Progress<'_>) -> bool,
+    ) -> Result<bool, Stopped> {
+        if !watch(Progress::Sending(letter)) {
+            return Err(Stopped::Asked);
+        }
         let (run, now) = (plan.run(), self.foresight.clock.now().to_string());
         let attributes = with_replay(&dead.attributes, &run, &now, self.by, &plan.because);
-        journal.sending(&letter.message_id).map_err(|error| unwritten(&error))?;
+        note(journal, letter, Stage::Sending)?;
         let message = OutgoingMessage {
             body: dead.body,
             group_id: dead.group_id,
@@ -297,41 +276,25 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             attributes,
         };
         self.store.send_back(message).await.map_err(Stopped::Queue)?;
-        journal.sent(&letter.message_id).map_err(|error| unwritten(&error))?;
+        note(journal, letter, Stage::Sent)?;
         self.store.remove(&dead.handle).await.map_err(Stopped::Queue)?;
-        journal.removed(&letter.message_id).map_err(|error| unwritten(&error))?;
+        note(journal, letter, Stage::Removed)?;
         self.foresight.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
-        Ok(())
+        Ok(watch(Progress::Sent(letter)))
     }
 
     async fn await_outcomes(&self, plan: &Plan, sent: &[&PlannedLetter]) -> Result<(), Stopped> {
         let clock = self.foresight.clock;
-        let started = clock.now();
-        let mut open: Vec<&PlannedLetter> = sent.to_vec();
-        loop {
-            let mut still = Vec::new();
-            for letter in open {
-                if became(&self.foresight, letter).await != Became::Settled {
-                    still.push(letter);
-                }
-            }
-            open = still;
-            if open.is_empty() || clock.now().since(started) >= self.pacing.patience {
-                break;
-            }
-            clock.sleep(POLL).await;
-        }
+        let outcomes = outcomes(&self.foresight, sent.iter().copied(), self.pacing.patience).await;
         // A letter that changes nothing leaves no trace on its user: the consumer gets the time to let it die again.
         if sent.iter().any(|letter| letter.leaves_no_trace()) {
             clock.sleep(TRACELESS.min(self.pacing.patience)).await;
         }
         let found = returned(self.store, clock, self.foresight.ring, plan).await.map_err(Stopped::Queue)?;
         let back = found.dead_again;
-        let mut failed: Vec<&PlannedLetter> = open;
-        failed.extend(sent.iter().filter(|letter| back.contains_key(&letter.receipt_id)));
-        if failed.is_empty() {
-            return Ok(());
-        }
+        let failed = |(letter, outcome): &(&PlannedLetter, Became)| {
+            *outcome != Became::Settled || back.contains_key(&letter.receipt_id)
+        };
         let what = |letter: &PlannedLetter| match back.get(&letter.receipt_id) {
             Some(fingerprint) if *fingerprint == letter.fingerprint => {
                 format!("dead again of the same: {fingerprint}")
@@ -339,21 +302,25 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             Some(fingerprint) => format!("dead again: {fingerprint}"),
             None => format!("not settled within {} s", self.pacing.patience.as_secs()),
         };
-        Err(Stopped::Halted(failed.iter().map(|letter| (letter.receipt_id.clone(), what(letter))).collect()))
+        let failed = outcomes.iter().filter(|outcome| failed(outcome));
+        let failed: BTreeMap<_, _> =
+            failed.map(|(letter, _)| (letter.receipt_id.clone(), what(letter))).collect();
+        if failed.is_empty() { Ok(()) } else { Err(Stopped::Halted(failed)) }
     }
 }
 
-fn unwritten(error: &io::Error) -> Stopped {
-    Stopped::Journal(error.to_string())
+fn note(journal: &mut impl Journal, letter: &PlannedLetter, stage: Stage) -> Result<(), Stopped> {
+    journal.note(&letter.message_id, stage).map_err(|error| Stopped::Journal(error.to_string()))
 }
 
-fn by_id(plan: &Plan) -> HashMap<&str, &PlannedLetter> {
-    plan.letters.iter().map(|letter| (letter.message_id.as_str(), letter)).collect()
+/// The letters of a plan that are still to be sent, or to be removed.
+fn left<'p>(plan: &'p Plan, journal: &impl Journal) -> Vec<&'p PlannedLetter> {
+    let left = plan.letters.iter().filter(|letter| journal.stage(&letter.message_id) != Some(Stage::Removed));
+    left.collect()
 }
 
-fn sent_ids(plan: &Plan, journal: &impl Journal) -> HashSet<String> {
-    let removed = plan.letters.iter().filter(|letter| journal.was_removed(&letter.message_id));
-    removed.map(|letter| letter.message_id.clone()).collect()
+fn by_id(letter: &PlannedLetter) -> (&str, &PlannedLetter) {
+    (&letter.message_id, letter)
 }
 
 /// New for each run, so that SQS does not drop what it saw within five minutes; the same when a run is taken up again, so

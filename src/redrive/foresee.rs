@@ -4,45 +4,44 @@ use std::collections::HashMap;
 
 use crate::assurance::{Decision, Facts, Policy, QuarantineReason, Settled, UserRecord, decide};
 use crate::binding::Binding;
-use crate::envelope::{Content, Envelope};
+use crate::envelope::Envelope;
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DirectoryError, UserDirectory};
 use crate::settlement::Pace;
 use crate::verification::{UserReference, VerificationEvent};
 
-/// What would become of a letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Forecast {
-    /// It would end with this.
-    Settles {
-        /// The outcome.
-        outcome: Settled,
-        /// Whether the user would be confirmed.
-        confirms: bool,
-    },
+/// Why a letter is left where it is.
+pub(super) enum Stays {
     /// It would be a dead letter again, for this reason.
-    Dies(QuarantineReason),
-    /// It cannot be told: the user cannot be read.
+    Dead(QuarantineReason),
+    /// It cannot be told what would become of it.
     Unknown(String),
 }
 
-impl Forecast {
-    /// In a word.
-    pub fn word(&self) -> String {
+impl Stays {
+    /// In a few words.
+    pub(super) fn word(&self) -> String {
         match self {
-            Self::Settles { outcome, .. } => {
-                crate::audit::AuditCode::Settled(*outcome).code_and_word().1.to_owned()
-            }
-            Self::Dies(reason) => format!("dead again: {}", reason.code()),
+            Self::Dead(reason) => format!("dead again: {}", reason.code()),
             Self::Unknown(why) => format!("unknown: {why}"),
         }
     }
 }
 
+/// What would become of a letter that is settled.
+pub(super) struct Foreseen<'e> {
+    pub(super) event: &'e VerificationEvent,
+    /// The user's record before it.
+    pub(super) user: Option<UserRecord>,
+    pub(super) outcome: Settled,
+    /// Whether the user would be confirmed.
+    pub(super) confirms: bool,
+}
+
 /// The users that were asked about, as they would be after the letters forecast so far: a letter changes what becomes of the
 /// next one of its user.
 #[derive(Default)]
-pub struct Users(HashMap<String, Option<UserRecord>>);
+pub(super) struct Users(HashMap<String, Option<UserRecord>>);
 
 /// All that a forecast needs.
 pub struct Foresight<'a, D, C> {
@@ -58,43 +57,26 @@ pub struct Foresight<'a, D, C> {
     pub clock: &'a C,
 }
 
-/// What a letter holds, as far as it can be opened.
-pub(super) enum Opened {
-    Event(Box<Envelope>),
-    Dead(QuarantineReason),
-}
-
-pub(super) fn open(letter: &DeadLetter, ring: &KeyRing) -> Opened {
-    match Envelope::open(&letter.body, &ring.seal) {
-        Ok(envelope) if matches!(envelope.content, Content::Event(_)) => Opened::Event(Box::new(envelope)),
-        Ok(_) | Err(crate::envelope::OpenError::Unreadable) => Opened::Dead(QuarantineReason::Unreadable),
-        Err(_) => Opened::Dead(QuarantineReason::BadSeal),
-    }
-}
-
 impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
-    /// Forecasts one letter. Gives the user's record before it, too, where there is one.
-    pub async fn of(&self, letter: &DeadLetter, users: &mut Users) -> (Forecast, Option<UserRecord>) {
-        let envelope = match open(letter, self.ring) {
-            Opened::Event(envelope) => envelope,
-            Opened::Dead(reason) => return (Forecast::Dies(reason), None),
-        };
-        let Content::Event(event) = &envelope.content else {
-            return (Forecast::Dies(QuarantineReason::Unreadable), None);
-        };
+    /// Forecasts one letter, which was opened.
+    pub(super) async fn of<'e>(
+        &self,
+        letter: &DeadLetter,
+        opened: Result<&'e Envelope, QuarantineReason>,
+        users: &mut Users,
+    ) -> Result<Foreseen<'e>, Stays> {
+        let envelope = opened.map_err(Stays::Dead)?;
+        let event = envelope.event().ok_or(Stays::Dead(QuarantineReason::Unreadable))?;
         if event.user.pool.is_synthetic() {
-            return (Forecast::Unknown("a synthetic callback, about nobody".to_owned()), None);
+            return Err(Stays::Unknown("a synthetic callback, about nobody".to_owned()));
         }
         if envelope.group_id() != letter.group_id {
-            return (Forecast::Unknown("it lies in another user's group".to_owned()), None);
+            return Err(Stays::Unknown("it lies in another user's group".to_owned()));
         }
         if !self.policy.pools.contains(&event.user.pool) {
-            return (Forecast::Dies(QuarantineReason::PoolNotAllowed), None);
+            return Err(Stays::Dead(QuarantineReason::PoolNotAllowed));
         }
-        let user = match self.user(event, &letter.group_id, users).await {
-            Ok(user) => user,
-            Err(why) => return (Forecast::Unknown(why), None),
-        };
+        let user = self.user(event, &letter.group_id, users).await.map_err(Stays::Unknown)?;
         let facts = Facts {
             event,
             body_sha256: &envelope.body_sha256,
@@ -102,16 +84,15 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
             user: user.as_ref(),
             binding: Binding::check(event.binding.as_ref(), &event.user, &self.ring.binding),
         };
-        let forecast = match decide(&facts, self.policy) {
+        match decide(&facts, self.policy) {
             Decision::Settle(settlement) => {
                 let after = user.as_ref().map(|user| user.after(&settlement));
                 users.0.insert(letter.group_id.clone(), after);
-                Forecast::Settles { outcome: settlement.outcome, confirms: settlement.confirm }
+                Ok(Foreseen { event, user, outcome: settlement.outcome, confirms: settlement.confirm })
             }
-            Decision::AwaitUser => Forecast::Dies(QuarantineReason::UserNotFound),
-            Decision::Quarantine(reason) => Forecast::Dies(reason),
-        };
-        (forecast, user)
+            Decision::AwaitUser => Err(Stays::Dead(QuarantineReason::UserNotFound)),
+            Decision::Quarantine(reason) => Err(Stays::Dead(reason)),
+        }
     }
 
     /// Reads a user, at the pace.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::settlement::dead_letter_attributes as attribute;
 
 /// The attribute that holds the history: a JSON list, oldest first.
-pub const HISTORY_ATTRIBUTE: &str = "idv-replays";
+const HISTORY_ATTRIBUTE: &str = "idv-replays";
 
 /// One time that a letter was sent back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,21 +11,25 @@ mod plan;
 mod scan;
 mod verify;
 
-use crate::envelope::{BodyDigest, Content, Envelope};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::assurance::QuarantineReason;
+use crate::envelope::{BodyDigest, Envelope, OpenError};
 use crate::key_ring::KeyRing;
-use crate::ports::{DeadLetter, Depth};
+use crate::ports::DeadLetter;
 use crate::settlement::dead_letter_attributes as attribute;
 use crate::timestamp::Timestamp;
 
-pub use apply::{Applied, Apply, Journal, Pacing, Progress, Stopped};
-pub use foresee::{Forecast, Foresight, Users};
-pub use history::{HISTORY_ATTRIBUTE, Replay, replays};
+pub use apply::{Applied, Apply, Journal, Pacing, Progress, Stage, Stopped};
+pub use foresee::Foresight;
+pub use history::{Replay, replays};
 pub use plan::{LeftOut, Plan, PlannedLetter, Selection};
-pub use scan::{SCAN_HOLD, Scanned, scan, take};
-pub use verify::{Became, Returned, became, returned};
+pub use scan::{Scanned, scan, take};
+pub use verify::{Became, Returned, became, outcomes, returned};
 
 /// The reason of a letter that SQS moved by itself: nobody wrote one.
-pub const NO_REASON: &str = "none";
+const NO_REASON: &str = "none";
 
 /// A dead letter as it may be shown: nothing of what it says, and nobody's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Letter {
     pub attempts: Option<String>,
     /// The version of the code that gave it up.
     pub version: Option<String>,
+    /// What it has in common with others that died of the same: reason, detail and version.
+    pub fingerprint: String,
     /// When it came into the dead-letter queue.
     pub sent_at: Timestamp,
     /// When SQS drops it.
@@ -57,14 +63,14 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// Reads what may be shown.
-    pub fn read(letter: &DeadLetter, ring: Option<&KeyRing>, depth: Depth) -> Self {
+    /// Reads what may be shown. The queue keeps letters for so long.
+    pub fn read(letter: &DeadLetter, ring: &KeyRing, retention: Duration) -> Self {
+        Self::of(letter, open(letter, ring).as_ref().ok(), ring, retention)
+    }
+
+    fn of(letter: &DeadLetter, envelope: Option<&Envelope>, ring: &KeyRing, retention: Duration) -> Self {
         let text = |name: &str| letter.attributes.get(name).cloned();
-        let envelope = ring.and_then(|ring| Envelope::open(&letter.body, &ring.seal).ok());
-        let user = envelope.as_ref().zip(ring).and_then(|(envelope, ring)| match &envelope.content {
-            Content::Event(event) => Some(crate::audit::pseudonym(&ring.audit, &event.user)),
-            Content::Unreadable { .. } => None,
-        });
+        let event = envelope.and_then(Envelope::event);
         let receipt = envelope.map(|envelope| envelope.receipt_id().as_str().to_owned());
         Self {
             id: letter.id.clone(),
@@ -72,20 +78,34 @@ impl Letter {
             reason: text(attribute::REASON).unwrap_or_else(|| NO_REASON.to_owned()),
             detail: text(attribute::DETAIL),
             receipt: receipt.or_else(|| text(attribute::RECEIPT)),
-            user,
+            user: event.map(|event| crate::audit::pseudonym(&ring.audit, &event.user)),
             attempts: text(attribute::ATTEMPTS),
             version: text(attribute::VERSION),
+            fingerprint: fingerprint(&letter.attributes),
             sent_at: letter.sent_at,
-            expires_at: letter.sent_at.plus(depth.retention),
+            expires_at: letter.sent_at.plus(retention),
             replays: replays(&letter.attributes).len(),
-            body_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
+            body_sha256: body_sha256(letter),
         }
     }
+}
 
-    /// What letters that died of one cause have in common: reason, the call and error or the field and rule, and the
-    /// version.
-    pub fn fingerprint(&self) -> String {
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        format!("{} {} {}", self.reason, or_none(&self.detail), or_none(&self.version))
-    }
+/// What letters that died of one cause have in common: reason, the call and error or the field and rule, and the version.
+fn fingerprint(attributes: &BTreeMap<String, String>) -> String {
+    let text = |name: &str, none| attributes.get(name).map_or(none, String::as_str);
+    let (reason, detail) = (text(attribute::REASON, NO_REASON), text(attribute::DETAIL, "-"));
+    format!("{reason} {detail} {}", text(attribute::VERSION, "-"))
+}
+
+/// The digest of a letter's body as it lies in the queue.
+fn body_sha256(letter: &DeadLetter) -> String {
+    BodyDigest::of(letter.body.as_bytes()).as_str().to_owned()
+}
+
+/// Opens a letter as the consumer would.
+fn open(letter: &DeadLetter, ring: &KeyRing) -> Result<Envelope, QuarantineReason> {
+    Envelope::open(&letter.body, &ring.seal).map_err(|error| match error {
+        OpenError::Unreadable => QuarantineReason::Unreadable,
+        OpenError::BadSeal | OpenError::UnknownSealKey => QuarantineReason::BadSeal,
+    })
 }

@@ -1,18 +1,19 @@
 //! A plan: exactly which letters, what would become of each, for whom and why. It names users, so its file is for its
 //! maker's eyes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Letter;
-use super::foresee::{Forecast, Foresight, Opened, Users, open};
+use super::foresee::{Foreseen, Foresight, Users};
 use super::scan::{Scanned, scan};
+use super::{Letter, open};
 use crate::assurance::{Settled, UserRecord, UserStatus};
 use crate::audit::{AuditCode, CODE_VERSION};
 use crate::delivery::hex;
-use crate::envelope::Content;
 use crate::key_ring::KeyRing;
-use crate::ports::{Clock, DeadLetter, DeadLetterStore, Depth, QueueError, UserDirectory};
+use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
 use crate::timestamp::Timestamp;
 use crate::verification::{EventId, PoolId, SessionId, Subject, UserReference, Username};
 
@@ -122,9 +123,7 @@ impl PlannedLetter {
 
     /// Whether its outcome writes anything.
     pub fn writes(&self) -> bool {
-        let nothing =
-            [Settled::Duplicate, Settled::Superseded].map(|s| AuditCode::Settled(s).code_and_word().1);
-        !nothing.contains(&self.forecast.as_str())
+        ![Settled::Duplicate, Settled::Superseded].map(word).contains(&self.forecast.as_str())
     }
 
     /// What orders the events of a user.
@@ -134,7 +133,8 @@ impl PlannedLetter {
 }
 
 impl Plan {
-    /// Looks through the dead letters and forecasts those that are chosen. `seen` is told of each letter.
+    /// Looks through the dead letters and forecasts those that are chosen. The queue keeps letters for so long; `seen` is told
+    /// of each.
     ///
     /// # Errors
     /// [`QueueError`] when the queue cannot be asked.
@@ -142,19 +142,25 @@ impl Plan {
         store: &S,
         foresight: &Foresight<'_, D, C>,
         selection: &Selection,
+        retention: Duration,
         (by, because): (&str, &str),
         mut seen: impl FnMut(usize),
     ) -> Result<(Self, Scanned), QueueError> {
-        let depth = store.depth().await?;
+        let ring = foresight.ring;
         let (mut letters, mut left_out, mut users, mut count) = (Vec::new(), Vec::new(), Users::default(), 0);
         let scanned = scan(store, foresight.clock, async |dead: DeadLetter| {
             count += 1;
             seen(count);
-            let letter = Letter::read(&dead, Some(foresight.ring), depth);
+            let opened = open(&dead, ring);
+            let letter = Letter::of(&dead, opened.as_ref().ok(), ring, retention);
             if selection.takes(&letter) {
-                match forecast(foresight, &dead, &letter, &mut users).await {
-                    Ok(planned) => letters.push(planned),
-                    Err(stays) => left_out.push(stays),
+                match foresight.of(&dead, opened.as_ref().map_err(|reason| *reason), &mut users).await {
+                    Ok(foreseen) => letters.push(planned(&letter, &foreseen, ring)),
+                    Err(stays) => left_out.push(LeftOut {
+                        message_id: letter.id,
+                        fingerprint: letter.fingerprint,
+                        forecast: stays.word(),
+                    }),
                 }
             }
             true
@@ -209,35 +215,28 @@ impl Plan {
     }
 }
 
-async fn forecast<D: UserDirectory, C: Clock>(
-    foresight: &Foresight<'_, D, C>,
-    dead: &DeadLetter,
-    letter: &Letter,
-    users: &mut Users,
-) -> Result<PlannedLetter, LeftOut> {
-    let (forecast, user) = foresight.of(dead, users).await;
-    let stays = |forecast: String| LeftOut {
-        message_id: letter.id.clone(),
-        fingerprint: letter.fingerprint(),
-        forecast,
-    };
-    let Forecast::Settles { confirms, .. } = forecast else { return Err(stays(forecast.word())) };
-    let Opened::Event(envelope) = open(dead, foresight.ring) else { return Err(stays(forecast.word())) };
-    let Content::Event(event) = &envelope.content else { return Err(stays(forecast.word())) };
-    Ok(PlannedLetter {
+/// One letter that was chosen.
+fn planned(letter: &Letter, foreseen: &Foreseen<'_>, ring: &KeyRing) -> PlannedLetter {
+    let event = foreseen.event;
+    PlannedLetter {
         message_id: letter.id.clone(),
         body_sha256: letter.body_sha256.clone(),
-        fingerprint: letter.fingerprint(),
-        receipt_id: envelope.receipt_id().as_str().to_owned(),
+        fingerprint: letter.fingerprint.clone(),
+        receipt_id: letter.receipt.clone().unwrap_or_default(),
         user: letter.user.clone().unwrap_or_default(),
         user_pool: event.user.pool.as_str().to_owned(),
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),
         occurred_at: event.occurred_at.to_string(),
-        user_state: user_state(foresight.ring, user.as_ref()),
-        forecast: forecast.word(),
-        confirms,
-    })
+        user_state: user_state(ring, foreseen.user.as_ref()),
+        forecast: word(foreseen.outcome).to_owned(),
+        confirms: foreseen.confirms,
+    }
+}
+
+/// An outcome's word, as the audit log has it.
+fn word(outcome: Settled) -> &'static str {
+    AuditCode::Settled(outcome).code_and_word().1
 }
 
 /// A digest of all that a decision depends on in a user's record, keyed, so that it tells nobody what that is.
@@ -262,11 +261,3 @@ pub(super) fn user_state(ring: &KeyRing, user: Option<&UserRecord>) -> String {
     let tag = ring.audit.secret.mac(&[b"idv-callback/user-state/1\n", text.as_bytes()]);
     hex(&tag.to_bytes()).chars().take(32).collect()
 }
-
-/// Whether this is the letter that was planned, unchanged.
-pub(super) fn is_same_body(planned: &PlannedLetter, letter: &Letter) -> bool {
-    planned.message_id == letter.id && planned.body_sha256 == letter.body_sha256
-}
-
-/// What is not known of a letter that is only looked for.
-pub(super) const NO_DEPTH: Depth = Depth { messages: 0, held: 0, retention: std::time::Duration::ZERO };

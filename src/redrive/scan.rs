@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError};
 
 /// For how long a look holds a letter. If the tool is killed, letters are to be had again after this long.
-pub const SCAN_HOLD: Duration = Duration::from_secs(15 * 60);
+const SCAN_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How long a look goes on: short enough that what was found first is still held, and so not found twice.
 pub(super) const LONGEST_SCAN: Duration = Duration::from_secs(12 * 60);
@@ -17,7 +17,7 @@ pub(super) const MOST_HELD: usize = 110_000;
 const FULL_ANSWER: usize = 10;
 
 /// How many empty answers in a row mean that there is nothing more.
-const EMPTY_ANSWERS: u32 = 2;
+pub(super) const EMPTY_ANSWERS: u32 = 2;
 
 /// Up to ten letters, and of each group all that one answer could bring. A full answer can end in the middle of a group,
 /// whose rest could not be had while its beginning is held: that group is let go of, and comes whole with a later look.
@@ -32,42 +32,6 @@ pub(super) async fn look<S: DeadLetterStore>(store: &S) -> Result<Vec<DeadLetter
     Ok(letters)
 }
 
-/// Holds every letter that `choose` takes, and lets go of the others.
-///
-/// # Errors
-/// [`QueueError`] when the queue cannot be asked; what was held comes back by itself.
-pub async fn take<S: DeadLetterStore, C: Clock>(
-    store: &S,
-    clock: &C,
-    choose: impl Fn(&DeadLetter) -> bool,
-) -> Result<(Vec<DeadLetter>, Scanned), QueueError> {
-    let started = clock.now();
-    let (mut taken, mut others, mut empty): (Vec<DeadLetter>, Vec<String>, u32) = (Vec::new(), Vec::new(), 0);
-    let mut cut_short = false;
-    while empty < EMPTY_ANSWERS && !cut_short {
-        let letters = match look(store).await {
-            Ok(letters) => letters,
-            Err(error) => {
-                others.extend(taken.into_iter().map(|letter| letter.handle));
-                // What cannot be let go of now comes back by itself; the first error says more.
-                return store.let_go(&others).await.and(Err(error));
-            }
-        };
-        empty = if letters.is_empty() { empty + 1 } else { 0 };
-        cut_short = clock.now().since(started) > LONGEST_SCAN || others.len() + taken.len() >= MOST_HELD;
-        for letter in letters {
-            if choose(&letter) {
-                taken.push(letter);
-            } else {
-                others.push(letter.handle);
-            }
-        }
-    }
-    store.let_go(&others).await?;
-    let seen = others.len() + taken.len();
-    Ok((taken, Scanned { seen, cut_short }))
-}
-
 /// What came of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scanned {
@@ -75,6 +39,13 @@ pub struct Scanned {
     pub seen: usize,
     /// Whether the look ended before the queue did: too many, or too long.
     pub cut_short: bool,
+}
+
+/// What is to be done with a letter that was seen.
+enum Next {
+    LetGo,
+    Keep,
+    Stop,
 }
 
 /// Shows every letter that can be had, and lets go of all of them. `each` says whether to go on.
@@ -89,33 +60,69 @@ pub async fn scan<S: DeadLetterStore, C: Clock>(
     clock: &C,
     mut each: impl AsyncFnMut(DeadLetter) -> bool,
 ) -> Result<Scanned, QueueError> {
+    walk(store, clock, async |letter| if each(letter).await { Next::LetGo } else { Next::Stop }).await
+}
+
+/// Holds every letter that `choose` takes, and lets go of the others.
+///
+/// # Errors
+/// [`QueueError`] when the queue cannot be asked; what was held is let go of, or comes back by itself.
+pub async fn take<S: DeadLetterStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    choose: impl Fn(&DeadLetter) -> bool,
+) -> Result<(Vec<DeadLetter>, Scanned), QueueError> {
+    let mut taken: Vec<DeadLetter> = Vec::new();
+    let walked = walk(store, clock, async |letter| {
+        if !choose(&letter) {
+            return Next::LetGo;
+        }
+        taken.push(letter);
+        Next::Keep
+    })
+    .await;
+    match walked {
+        Ok(scanned) => Ok((taken, scanned)),
+        Err(error) => {
+            let handles: Vec<_> = taken.into_iter().map(|letter| letter.handle).collect();
+            // What cannot be let go of now comes back by itself; the first error says more.
+            store.let_go(&handles).await.and(Err(error))
+        }
+    }
+}
+
+async fn walk<S: DeadLetterStore, C: Clock>(
+    store: &S,
+    clock: &C,
+    mut each: impl AsyncFnMut(DeadLetter) -> Next,
+) -> Result<Scanned, QueueError> {
     let started = clock.now();
-    let mut held = Vec::new();
-    let (mut empty, mut go_on, mut cut_short) = (0, true, false);
-    let mut failed = None;
+    let (mut held, mut kept, mut empty, mut go_on, mut cut_short) = (Vec::new(), 0, 0, true, false);
+    let mut outcome = Ok(());
     while go_on && empty < EMPTY_ANSWERS {
-        if clock.now().since(started) > LONGEST_SCAN || held.len() >= MOST_HELD {
+        if clock.now().since(started) > LONGEST_SCAN || held.len() + kept >= MOST_HELD {
             cut_short = true;
             break;
         }
-        match look(store).await {
+        let letters = match look(store).await {
+            Ok(letters) => letters,
             Err(error) => {
-                failed = Some(error);
+                outcome = Err(error);
                 break;
             }
-            Ok(letters) => {
-                empty = if letters.is_empty() { empty + 1 } else { 0 };
-                for letter in letters {
-                    held.push(letter.handle.clone());
-                    go_on = go_on && each(letter).await;
-                }
+        };
+        empty = if letters.is_empty() { empty + 1 } else { 0 };
+        for letter in letters {
+            let handle = letter.handle.clone();
+            let next = if go_on { each(letter).await } else { Next::LetGo };
+            go_on = go_on && !matches!(next, Next::Stop);
+            if matches!(next, Next::Keep) {
+                kept += 1;
+            } else {
+                held.push(handle);
             }
         }
     }
-    let seen = held.len();
     let let_go = store.let_go(&held).await;
-    match failed {
-        Some(error) => Err(error),
-        None => let_go.map(|()| Scanned { seen, cut_short }),
-    }
+    outcome.and(let_go).map(|()| Scanned { seen: held.len() + kept, cut_short })
 }

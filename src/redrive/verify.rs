@@ -1,14 +1,17 @@
 //! What became of letters that were sent back: the users' records tell, and the dead-letter queue.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
-use super::foresee::{Foresight, Opened, open};
-use super::plan::{NO_DEPTH, PlannedLetter};
+use super::foresee::Foresight;
 use super::scan::scan;
-use super::{Letter, Plan};
+use super::{Plan, PlannedLetter, fingerprint, open};
 use crate::assurance::UserStatus;
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
+
+/// How often the outcome of a letter is looked for.
+const POLL: Duration = Duration::from_secs(1);
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,12 @@ pub enum Became {
     UserGone,
     /// The user cannot be read.
     Unknown(String),
+}
+
+impl Became {
+    fn may_change(&self) -> bool {
+        matches!(self, Self::Pending | Self::Unknown(_))
+    }
 }
 
 /// Asks the user's record.
@@ -40,6 +49,27 @@ pub async fn became<D: UserDirectory, C: Clock>(
     let reached = receipt.is_some_and(|receipt| (receipt.occurred_at, receipt.event_id.clone()) >= key);
     let confirmed = !letter.confirms || user.status == UserStatus::Confirmed;
     if reached && confirmed { Became::Settled } else { Became::Pending }
+}
+
+/// Asks for each letter, and for those that are not settled again and again, for so long.
+pub async fn outcomes<'p, D: UserDirectory, C: Clock>(
+    foresight: &Foresight<'_, D, C>,
+    letters: impl IntoIterator<Item = &'p PlannedLetter>,
+    patience: Duration,
+) -> Vec<(&'p PlannedLetter, Became)> {
+    let started = foresight.clock.now();
+    let mut outcomes: Vec<_> = letters.into_iter().map(|letter| (letter, Became::Pending)).collect();
+    loop {
+        let mut open = false;
+        for (letter, outcome) in outcomes.iter_mut().filter(|(_, outcome)| outcome.may_change()) {
+            *outcome = became(foresight, letter).await;
+            open |= outcome.may_change();
+        }
+        if !open || foresight.clock.now().since(started) >= patience {
+            return outcomes;
+        }
+        foresight.clock.sleep(POLL).await;
+    }
 }
 
 /// What the dead-letter queue says of a plan.
@@ -68,11 +98,11 @@ pub async fn returned<S: DeadLetterStore, C: Clock>(
     scan(store, clock, async |dead: DeadLetter| {
         if ids.contains(dead.id.as_str()) {
             returned.unsent.insert(dead.id.clone());
-        } else if let Opened::Event(envelope) = open(&dead, ring) {
+        } else if let Ok(envelope) = open(&dead, ring) {
             let receipt = envelope.receipt_id().as_str().to_owned();
             let of_this_run = super::replays(&dead.attributes).iter().any(|replay| replay.run == run);
             if of_this_run && planned.contains(receipt.as_str()) {
-                returned.dead_again.insert(receipt, Letter::read(&dead, None, NO_DEPTH).fingerprint());
+                returned.dead_again.insert(receipt, fingerprint(&dead.attributes));
             }
         }
         true

@@ -1,6 +1,6 @@
 //! Dead letters: looking changes nothing, the forecast is what happens, and a tool that is killed anywhere loses nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,45 +13,30 @@ use idv_callback::ports::{
 };
 use idv_callback::redrive::{
     Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, PlannedLetter, Progress, Selection,
-    Stopped, became, replays, returned, scan,
+    Stage, Stopped, became, replays, returned, scan,
 };
-use idv_callback::settlement::Pace;
 use serde_json::{Value, json};
 
 use crate::world::{TestClock, World, approval, other, ring, with, with_metadata};
+
+const RETENTION: Duration = Duration::from_secs(14 * 86_400);
 
 const STEPS: Pacing = Pacing { rate: 50, steps: [1, 5], patience: Duration::from_secs(20) };
 
 /// A journal that a crash of the tool does not reach.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<[HashSet<String>; 3]>>);
+struct Notes(Arc<Mutex<HashMap<String, Stage>>>);
 
 impl Journal for Notes {
-    fn sending(&mut self, id: &str) -> io::Result<()> {
-        self.0.lock().unwrap()[0].insert(id.to_owned());
+    fn note(&mut self, id: &str, stage: Stage) -> io::Result<()> {
+        let mut stages = self.0.lock().unwrap();
+        let farthest = stages.entry(id.to_owned()).or_insert(stage);
+        *farthest = stage.max(*farthest);
         Ok(())
     }
 
-    fn sent(&mut self, id: &str) -> io::Result<()> {
-        self.0.lock().unwrap()[1].insert(id.to_owned());
-        Ok(())
-    }
-
-    fn was_sent(&self, id: &str) -> bool {
-        self.0.lock().unwrap()[1].contains(id)
-    }
-
-    fn removed(&mut self, id: &str) -> io::Result<()> {
-        self.0.lock().unwrap()[2].insert(id.to_owned());
-        Ok(())
-    }
-
-    fn was_sending(&self, id: &str) -> bool {
-        self.0.lock().unwrap()[0].contains(id)
-    }
-
-    fn was_removed(&self, id: &str) -> bool {
-        self.0.lock().unwrap()[2].contains(id)
+    fn stage(&self, id: &str) -> Option<Stage> {
+        self.0.lock().unwrap().get(id).copied()
     }
 }
 
@@ -122,14 +107,13 @@ fn foresight<'a>(
     ring: &'a KeyRing,
     policy: &'a Policy,
 ) -> Foresight<'a, UserPool<TestClock>, TestClock> {
-    let pace = Box::leak(Box::new(Pace::per_second(1000)));
-    Foresight { directory: &world.pool, ring, policy, pace, clock: &world.clock }
+    Foresight { directory: &world.pool, ring, policy, pace: &world.pace, clock: &world.clock }
 }
 
 async fn plan(world: &World, selection: &Selection) -> Plan {
     let ring = ring();
     let foresight = foresight(world, &ring, &world.policy);
-    Plan::make(&world.queues, &foresight, selection, ("ops", "T-1"), |_| {}).await.unwrap().0
+    Plan::make(&world.queues, &foresight, selection, RETENTION, ("ops", "T-1"), |_| {}).await.unwrap().0
 }
 
 async fn outcome(world: &World, letter: &PlannedLetter) -> Became {
@@ -137,15 +121,36 @@ async fn outcome(world: &World, letter: &PlannedLetter) -> Became {
     became(&foresight(world, &ring, &world.policy), letter).await
 }
 
-/// Runs the tool beside the consumer.
+/// Runs the tool beside the consumer, with the consumer's policy.
 async fn apply(world: &World, store: &Killed, plan: &Plan, notes: &mut Notes) -> Applied {
+    watched(world, &world.policy, store, plan, notes, |_| true).await
+}
+
+/// Runs the tool beside a consumer that has another policy, with somebody watching.
+async fn watched(
+    world: &World,
+    policy: &Policy,
+    store: &Killed,
+    plan: &Plan,
+    notes: &mut Notes,
+    watch: impl FnMut(Progress<'_>) -> bool,
+) -> Applied {
     let ring = ring();
-    let foresight = foresight(world, &ring, &world.policy);
-    let tool = Apply { store, foresight, by: "ops", pacing: STEPS };
+    let tool = Apply { store, foresight: foresight(world, &ring, policy), by: "ops", pacing: STEPS };
     tokio::select! {
-        applied = tool.run(plan, notes, |_| true) => applied,
+        applied = tool.run(plan, notes, watch) => applied,
         () = consume(world) => unreachable!(),
     }
+}
+
+/// Runs the tool beside a consumer that has the fault still.
+async fn apply_too_early(world: &mut World, plan: &Plan) -> Applied {
+    let policy = world.policy.clone();
+    world.policy.pools.clear();
+    let store = Killed::never(&world.queues);
+    let applied = watched(world, &policy, &store, plan, &mut Notes::default(), |_| true).await;
+    world.policy = policy;
+    applied
 }
 
 /// The consumer, for as long as somebody waits beside it.
@@ -167,10 +172,10 @@ async fn die(world: &mut World) {
 
 /// What is shown of each letter, in order.
 async fn letters(world: &World) -> Vec<Letter> {
-    let (ring, depth) = (ring(), world.queues.depth().await.unwrap());
+    let ring = ring();
     let mut letters = Vec::new();
     scan(&world.queues, &world.clock, async |dead: DeadLetter| {
-        letters.push(Letter::read(&dead, Some(&ring), depth));
+        letters.push(Letter::read(&dead, &ring, RETENTION));
         true
     })
     .await
@@ -331,18 +336,7 @@ async fn the_first_letter_halts_the_rest_when_the_fault_is_not_mended() {
     die(&mut world).await;
     let plan = plan(&world, &Selection::default()).await;
     let before = letters(&world).await;
-    // The plan was made with the right policy; the consumer has the wrong one still.
-    let sound = std::mem::take(&mut world.policy.pools);
-    let ring = ring();
-    let policy = Policy { pools: sound, ..world.policy.clone() };
-    let store = Killed::never(&world.queues);
-    let tool =
-        Apply { store: &store, foresight: foresight(&world, &ring, &policy), by: "ops", pacing: STEPS };
-    let mut notes = Notes::default();
-    let applied = tokio::select! {
-        applied = tool.run(&plan, &mut notes, |_| true) => applied,
-        () = consume(&world) => unreachable!(),
-    };
+    let (ring, applied) = (ring(), apply_too_early(&mut world, &plan).await);
     let Some(Stopped::Halted(letters_halted)) = &applied.stopped else { panic!("{applied:?}") };
     let what = letters_halted.values().next().unwrap();
     assert!(what.starts_with("dead again of the same: pool_not_allowed"), "{what}");
@@ -459,18 +453,12 @@ async fn a_fault_of_the_consumer_is_made_good() {
     }
     assert_eq!(counts, [("applied".to_owned(), 20), ("superseded".to_owned(), 10)].into());
     let mut told = 0;
-    let ring = ring();
     let store = Killed::never(&world.queues);
-    let tool =
-        Apply { store: &store, foresight: foresight(&world, &ring, &world.policy), by: "ops", pacing: STEPS };
-    let mut notes = Notes::default();
-    let applied = tokio::select! {
-        applied = tool.run(&plan, &mut notes, |progress| {
-            told += usize::from(matches!(progress, Progress::Sent(_)));
-            true
-        }) => applied,
-        () = consume(&world) => unreachable!(),
-    };
+    let applied = watched(&world, &world.policy, &store, &plan, &mut Notes::default(), |progress| {
+        told += usize::from(matches!(progress, Progress::Sent(_)));
+        true
+    })
+    .await;
     assert_eq!((applied, told), (Applied { removed: 30, left: 0, stopped: None }, 30));
     while !world.queues.callbacks.messages().is_empty() {
         world.settle().await;
@@ -511,20 +499,10 @@ async fn each_death_adds_to_the_history() {
     world.sign_up("ada", &[]);
     world.post(&approval("ada", "evt_1", 0)).await;
     die(&mut world).await;
-    let ring = ring();
     for deaths in 1..=3 {
         let plan = plan(&world, &Selection::default()).await;
-        let policy = world.policy.clone();
-        world.policy.pools.clear();
-        let (store, mut notes) = (Killed::never(&world.queues), Notes::default());
-        let tool =
-            Apply { store: &store, foresight: foresight(&world, &ring, &policy), by: "ops", pacing: STEPS };
-        let applied = tokio::select! {
-            applied = tool.run(&plan, &mut notes, |_| true) => applied,
-            () = consume(&world) => unreachable!(),
-        };
+        let applied = apply_too_early(&mut world, &plan).await;
         assert!(matches!(applied.stopped, Some(Stopped::Halted(_))), "{applied:?}");
-        world.policy = policy;
         let letter = world.queues.dead_letters.messages().pop().unwrap();
         let history = replays(&letter.attributes);
         assert_eq!(history.len(), deaths);
@@ -551,15 +529,7 @@ async fn letters_without_a_trace_are_looked_for_among_the_dead() {
     }
     let plan = plan(&world, &Selection::default()).await;
     assert!(plan.letters.iter().all(|letter| letter.forecast == "superseded"));
-    let policy = world.policy.clone();
-    world.policy.pools.clear();
-    let (ring, store, mut notes) = (ring(), Killed::never(&world.queues), Notes::default());
-    let tool =
-        Apply { store: &store, foresight: foresight(&world, &ring, &policy), by: "ops", pacing: STEPS };
-    let applied = tokio::select! {
-        applied = tool.run(&plan, &mut notes, |_| true) => applied,
-        () = consume(&world) => unreachable!(),
-    };
+    let (ring, applied) = (ring(), apply_too_early(&mut world, &plan).await);
     assert!(matches!(applied.stopped, Some(Stopped::Halted(_))) && applied.removed == 1, "{applied:?}");
     let unsent = returned(&world.queues, &world.clock, &ring, &plan).await.unwrap().unsent;
     assert_eq!(unsent.len(), 7, "what was not sent is told from what was");
@@ -574,21 +544,14 @@ async fn whoever_asks_it_to_stop_is_heard_between_two_letters() {
     }
     die(&mut world).await;
     let plan = plan(&world, &Selection::default()).await;
-    let (ring, store, mut notes) = (ring(), Killed::never(&world.queues), Notes::default());
-    let tool =
-        Apply { store: &store, foresight: foresight(&world, &ring, &world.policy), by: "ops", pacing: STEPS };
+    let (store, mut notes) = (Killed::never(&world.queues), Notes::default());
     let mut sent = 0;
-    let applied = tokio::select! {
-        applied = tool.run(&plan, &mut notes, |progress| {
-            sent += usize::from(matches!(progress, Progress::Sent(_)));
-            sent < 2
-        }) => applied,
-        () = consume(&world) => unreachable!(),
-    };
+    let applied = watched(&world, &world.policy, &store, &plan, &mut notes, |progress| {
+        sent += usize::from(matches!(progress, Progress::Sent(_)));
+        sent < 2
+    })
+    .await;
     assert_eq!(applied, Applied { removed: 2, left: 3, stopped: Some(Stopped::Asked) });
-    assert_eq!(
-        world.queues.depth().await.unwrap(),
-        Depth { messages: 3, held: 0, retention: Duration::from_secs(14 * 86_400) }
-    );
+    assert_eq!(world.queues.depth().await.unwrap(), Depth { messages: 3, held: 0, retention: RETENTION });
     assert_eq!(apply(&world, &store, &plan, &mut notes).await.stopped, None);
 }

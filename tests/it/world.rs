@@ -125,6 +125,8 @@ pub(crate) struct World {
     pub(crate) audit: Recorder,
     pub(crate) policy: Policy,
     pub(crate) profile: SignatureProfile,
+    /// An operator's, who reads users beside the consumer.
+    pub(crate) pace: Pace,
 }
 
 impl World {
@@ -153,6 +155,7 @@ impl World {
                 binding_required: false,
             },
             profile: SignatureProfile::StandardWebhooks,
+            pace: Pace::per_second(1000),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `dlq apply`: a plan is carried out.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,14 +17,21 @@ use super::{Desk, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::DlqApplyOptions;
 use crate::cli::output::{Failure, Output, outcome};
-use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progress, Stopped};
+use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progress, Stage, Stopped};
 
 /// What has been done of a plan: a line for each step, in a file beside the plan.
 struct FileJournal {
     file: File,
-    sending: HashSet<String>,
-    sent: HashSet<String>,
-    removed: HashSet<String>,
+    stages: HashMap<String, Stage>,
+}
+
+/// The first word of a stage's line.
+fn stage_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Sending => "sending",
+        Stage::Sent => "sent",
+        Stage::Removed => "removed",
+    }
 }
 
 impl FileJournal {
@@ -50,17 +57,24 @@ impl FileJournal {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&journal);
         let file = file.map_err(|error| complaint(error.to_string()))?;
         file.try_lock().map_err(|_| complaint("another run has it open".to_owned()))?;
-        let words = |word: &str| {
+        let mut opened = Self { file, stages: HashMap::new() };
+        for (first, id) in said.lines().filter_map(|line| line.split_once(' ')) {
             // A line that was cut short by a kill is none of these, or names no letter of the plan.
-            let lines = said.lines().filter_map(|line| line.split_once(' '));
-            lines.filter(|(first, _)| *first == word).map(|(_, id)| id.to_owned()).collect()
-        };
-        let mut opened =
-            Self { file, sending: words("sending"), sent: words("sent"), removed: words("removed") };
+            let stages = [Stage::Sending, Stage::Sent, Stage::Removed];
+            if let Some(stage) = stages.into_iter().find(|stage| stage_word(*stage) == first) {
+                opened.reached(id, stage);
+            }
+        }
         // Begins a line of its own, whatever the last run left behind.
         let begun = opened.file.write_all(b"\n").and_then(|()| opened.append("plan", digest));
         begun.map_err(|error| complaint(error.to_string()))?;
         Ok(opened)
+    }
+
+    /// A letter that is sent once more after a crash has come no less far than it had.
+    fn reached(&mut self, id: &str, stage: Stage) {
+        let farthest = self.stages.entry(id.to_owned()).or_insert(stage);
+        *farthest = stage.max(*farthest);
     }
 
     fn append(&mut self, word: &str, id: &str) -> io::Result<()> {
@@ -70,34 +84,14 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
-    fn sending(&mut self, message_id: &str) -> io::Result<()> {
-        self.append("sending", message_id)?;
-        self.sending.insert(message_id.to_owned());
+    fn note(&mut self, message_id: &str, stage: Stage) -> io::Result<()> {
+        self.append(stage_word(stage), message_id)?;
+        self.reached(message_id, stage);
         Ok(())
     }
 
-    fn sent(&mut self, message_id: &str) -> io::Result<()> {
-        self.append("sent", message_id)?;
-        self.sent.insert(message_id.to_owned());
-        Ok(())
-    }
-
-    fn removed(&mut self, message_id: &str) -> io::Result<()> {
-        self.append("removed", message_id)?;
-        self.removed.insert(message_id.to_owned());
-        Ok(())
-    }
-
-    fn was_sending(&self, message_id: &str) -> bool {
-        self.sending.contains(message_id)
-    }
-
-    fn was_sent(&self, message_id: &str) -> bool {
-        self.sent.contains(message_id)
-    }
-
-    fn was_removed(&self, message_id: &str) -> bool {
-        self.removed.contains(message_id)
+    fn stage(&self, message_id: &str) -> Option<Stage> {
+        self.stages.get(message_id).copied()
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) async fn discard(
         return Ok(outcome(false));
     }
     for letter in &letters {
-        let shown = Letter::read(letter, Some(&desk.ring), depth);
+        let shown = Letter::read(letter, &desk.ring, depth.retention);
         let mut record = desk.log.act(AuditCode::Discarded, &options.because);
         record.receipt_id = shown.receipt;
         record.user = shown.user;

@@ -79,7 +79,7 @@ pub(super) async fn groups(
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     let (depth, scanned) = look(desk, output, |letter| {
         if selection.takes(&letter) {
-            let group = groups.entry(letter.fingerprint()).or_default();
+            let group = groups.entry(letter.fingerprint.clone()).or_default();
             group.letters += 1;
             group.oldest = Some(group.oldest.map_or(letter.sent_at, |oldest| oldest.min(letter.sent_at)));
             group.expires = Some(group.expires.map_or(letter.expires_at, |end| end.min(letter.expires_at)));
@@ -121,7 +121,7 @@ pub(super) async fn show(desk: &Desk, id: &str, output: Output) -> Result<ExitCo
     let mut found = None;
     scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
         if dead.id == id {
-            found = Some((Letter::read(&dead, Some(&desk.ring), depth), replays(&dead.attributes)));
+            found = Some((Letter::read(&dead, &desk.ring, depth.retention), replays(&dead.attributes)));
         }
         found.is_none()
     })
@@ -151,7 +151,7 @@ async fn look(
     let scanned = scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
         seen += 1;
         tell(seen, depth, output);
-        each(Letter::read(&dead, Some(&desk.ring), depth));
+        each(Letter::read(&dead, &desk.ring, depth.retention));
         true
     })
     .await

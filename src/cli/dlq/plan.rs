@@ -16,8 +16,8 @@ use crate::audit::AuditCode;
 use crate::cli::args::{DlqPlanOptions, DlqVerifyOptions};
 use crate::cli::output::{Failure, Output, outcome};
 use crate::clock::SystemClock;
-use crate::ports::{Clock as _, DeadLetterStore as _};
-use crate::redrive::{Became, Plan, PlannedLetter, became, returned};
+use crate::ports::DeadLetterStore as _;
+use crate::redrive::{Became, Plan, PlannedLetter, outcomes, returned};
 
 /// Letters a second, unless told otherwise: the default of `apply`.
 const RATE: usize = 5;
@@ -27,7 +27,7 @@ pub(super) async fn make(desk: &Desk, options: &DlqPlanOptions, output: Output) 
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
     let by = (desk.log.who.as_str(), options.because.as_str());
     let seen = |count| tell(count, depth, output);
-    let made = Plan::make(&desk.store, &desk.foresight(), &selection, by, seen).await;
+    let made = Plan::make(&desk.store, &desk.foresight(), &selection, depth.retention, by, seen).await;
     let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
     write_new(&options.output, &plan)?;
 
@@ -106,28 +106,12 @@ pub(super) async fn verify(
 ) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
     let patience = Duration::from_secs(options.wait);
-    let started = SystemClock.now();
-    let foresight = desk.foresight();
-    let mut pending: Vec<&PlannedLetter> = plan.letters.iter().collect();
-    loop {
-        let mut still = Vec::new();
-        for letter in pending {
-            if became(&foresight, letter).await == Became::Pending {
-                still.push(letter);
-            }
-        }
-        pending = still;
-        if pending.is_empty() || SystemClock.now().since(started) >= patience {
-            break;
-        }
-        SystemClock.sleep(Duration::from_secs(1)).await;
-    }
+    let outcomes = outcomes(&desk.foresight(), &plan.letters, patience).await;
     let found = returned(&desk.store, &SystemClock, &desk.ring, &plan).await;
     let found = found.map_err(|error| unreachable(&error))?;
     let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
-    for letter in &plan.letters {
-        let (good, what) = match (found.dead_again.get(&letter.receipt_id), became(&foresight, letter).await)
-        {
+    for (letter, outcome) in outcomes {
+        let (good, what) = match (found.dead_again.get(&letter.receipt_id), outcome) {
             (Some(fingerprint), _) => (false, format!("dead again: {fingerprint}")),
             _ if found.unsent.contains(&letter.message_id) => (false, "not sent".to_owned()),
             (None, Became::Settled) => (true, format!("{} as forecast", letter.forecast)),

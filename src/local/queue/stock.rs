@@ -1,7 +1,7 @@
 //! Where an embedded queue's messages lie: found by order, by group and by handle, so that a hundred thousand of them cost
 //! no more each than ten.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::QueuedMessage;
@@ -27,7 +27,7 @@ pub(super) struct Stock {
     /// What is in flight, by when it comes back.
     in_flight: BTreeSet<(Timestamp, u64)>,
     handles: HashMap<String, u64>,
-    seen: HashMap<String, Timestamp>,
+    seen: HashSet<String>,
     seen_in_order: VecDeque<(Timestamp, String)>,
     counter: u64,
 }
@@ -50,10 +50,9 @@ impl Stock {
                 self.seen.remove(&id);
             }
         }
-        if self.seen.contains_key(deduplication_id) {
+        if !self.seen.insert(deduplication_id.to_owned()) {
             return true;
         }
-        self.seen.insert(deduplication_id.to_owned(), now);
         self.seen_in_order.push_back((now, deduplication_id.to_owned()));
         false
     }
