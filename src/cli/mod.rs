@@ -11,6 +11,7 @@ mod explain;
 mod keys;
 mod message;
 mod output;
+mod private_file;
 mod send;
 mod signing;
 mod stack;

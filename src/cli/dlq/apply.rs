@@ -1,9 +1,8 @@
 //! `dlq apply`: a plan is carried out.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use super::{Desk, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::DlqApplyOptions;
 use crate::cli::output::{Failure, Output, outcome};
+use crate::cli::private_file;
 use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progress, Stage, Stopped};
 
 /// What has been done of a plan: a line for each step, in a file beside the plan.
@@ -45,18 +45,13 @@ impl FileJournal {
     fn open(path: &Path, digest: &str) -> Result<Self, Failure> {
         let journal = Self::path(path);
         let complaint = |error: String| Failure::usage(format!("{}: {error}", journal.display()));
-        let said = if journal.exists() {
-            std::fs::read_to_string(&journal).map_err(|error| complaint(error.to_string()))?
-        } else {
-            String::new()
-        };
+        let file = private_file::append(&journal).map_err(|error| complaint(error.to_string()))?;
+        file.try_lock().map_err(|_| complaint("another run has it open".to_owned()))?;
+        let said = std::fs::read_to_string(&journal).map_err(|error| complaint(error.to_string()))?;
         let of = said.lines().find_map(|line| line.strip_prefix("plan "));
         if of.is_some_and(|of| of != digest) {
             return Err(complaint("it is the journal of another plan; move it away".to_owned()));
         }
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&journal);
-        let file = file.map_err(|error| complaint(error.to_string()))?;
-        file.try_lock().map_err(|_| complaint("another run has it open".to_owned()))?;
         let mut opened = Self { file, stages: HashMap::new() };
         for (first, id) in said.lines().filter_map(|line| line.split_once(' ')) {
             // A line that was cut short by a kill is none of these, or names no letter of the plan.

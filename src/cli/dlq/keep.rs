@@ -1,8 +1,6 @@
 //! `dlq archive|discard`: nothing is dropped unseen, and nothing is deleted that is not in an archive.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +11,7 @@ use super::{Desk, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::{DlqArchiveFile, DlqArchiveOptions, DlqDiscardOptions};
 use crate::cli::output::{Failure, Output, outcome};
+use crate::cli::private_file;
 use crate::clock::SystemClock;
 use crate::ports::{Clock as _, DeadLetter, DeadLetterStore as _};
 use crate::redrive::{Letter, take};
@@ -107,8 +106,7 @@ fn write(
     letters: &[DeadLetter],
 ) -> Result<(), Failure> {
     let complaint = |error: String| Failure::usage(format!("{}: {error}", archive.file.display()));
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&archive.file);
-    let file = file.map_err(|error| complaint(error.to_string()))?;
+    let file = private_file::create(&archive.file).map_err(|error| complaint(error.to_string()))?;
     let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
     let encryptor =
         age::Encryptor::with_recipients(recipients).map_err(|error| complaint(error.to_string()))?;

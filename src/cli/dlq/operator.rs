@@ -1,12 +1,11 @@
 //! The record of what operators do: one audit record a line, appended to a file.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::audit::{AuditCode, AuditRecord};
 use crate::cli::output::Failure;
+use crate::cli::private_file;
 use crate::clock::SystemClock;
 use crate::ports::Clock as _;
 
@@ -34,8 +33,7 @@ impl OperatorLog {
             |error: std::io::Error| Failure::usage(format!("--audit-log {}: {error}", self.path.display()));
         let mut line = serde_json::to_vec(record).map_err(|error| Failure::usage(error.to_string()))?;
         line.push(b'\n');
-        let mut options = OpenOptions::new();
-        let mut file = options.append(true).create(true).mode(0o600).open(&self.path).map_err(complaint)?;
+        let mut file = private_file::append(&self.path).map_err(complaint)?;
         file.write_all(&line).and_then(|()| file.sync_data()).map_err(complaint)
     }
 }

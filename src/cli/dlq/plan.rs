@@ -1,9 +1,6 @@
 //! `dlq plan|verify`: what would become of letters, and what became of them.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +12,7 @@ use super::{Desk, selection, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::{DlqPlanOptions, DlqVerifyOptions};
 use crate::cli::output::{Failure, Output, outcome};
+use crate::cli::private_file;
 use crate::clock::SystemClock;
 use crate::ports::DeadLetterStore as _;
 use crate::redrive::{Became, Plan, PlannedLetter, outcomes, returned};
@@ -88,9 +86,8 @@ fn writes(plan: &Plan) -> usize {
 
 fn write_new(path: &Path, plan: &Plan) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(plan).map_err(|error| Failure::usage(error.to_string()))?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()));
-    written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    private_file::write_new(path, &json)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 pub(super) fn read(path: &Path) -> Result<Plan, Failure> {

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{create_private, fresh_secret, moment};
+use super::{fresh_secret, moment};
 use crate::cli::args::{AddKeyOptions, ExpireKeyOptions, KeyPurpose, RemoveKeyOptions};
 use crate::cli::output::{self, Failure, Output};
+use crate::cli::private_file;
 use crate::clock::SystemClock;
 use crate::key_ring::KeyRing;
 use crate::ports::Clock as _;
@@ -126,7 +127,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::unreachable(format!("no random numbers: {error}")))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", crate::delivery::hex(&random)));
-    let replaced = create_private(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    let replaced = private_file::write_new(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
     if replaced.is_err() {
         // Half a ring must not stay; if it cannot be removed, the error below says where it is.
         let _gone = std::fs::remove_file(&beside);

@@ -3,9 +3,6 @@
 mod edit;
 mod usage;
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +16,7 @@ pub(super) use usage::usage;
 
 use super::args::{DEFAULT_KEYS, NewKeysOptions, ShowKeysOptions, SigningOptions};
 use super::output::{self, Failure, Output, outcome};
+use super::private_file;
 use crate::clock::SystemClock;
 use crate::config::Environment;
 use crate::delivery::SignatureProfile;
@@ -67,14 +65,8 @@ fn fresh_secret() -> Result<String, Failure> {
 
 /// Writes a file that only its owner may read, and never over another.
 pub(super) fn write_ring(path: &Path, ring: &str) -> Result<(), Failure> {
-    let written = create_private(path, ring.as_bytes());
+    let written = private_file::write_new(path, ring.as_bytes());
     written.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
-}
-
-fn create_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 pub(super) fn new(options: &NewKeysOptions, output: Output) -> Result<ExitCode, Failure> {
