@@ -99,6 +99,20 @@ pub(super) enum DlqCommand {
     Discard(DlqDiscardOptions),
 }
 
+impl DlqCommand {
+    pub(super) fn target(&self) -> &DlqTarget {
+        match self {
+            Self::List(options) | Self::Groups(options) => &options.target,
+            Self::Show(options) => &options.target,
+            Self::Plan(options) => &options.target,
+            Self::Apply(options) => &options.target,
+            Self::Verify(options) => &options.target,
+            Self::Archive(options) => &options.target,
+            Self::Discard(options) => &options.target,
+        }
+    }
+}
+
 /// Which installation.
 #[derive(Args)]
 pub(super) struct DlqTarget {

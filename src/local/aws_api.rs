@@ -47,15 +47,10 @@ impl<C: Clock + Clone> AwsApi<C> {
         Self { queues, pool }
     }
 
-    /// The call that a request makes, if it is one of AWS'.
-    pub fn target(request: &HttpMessage) -> Option<&str> {
-        let mut headers = request.headers.iter();
-        headers.find(|(name, _)| name.eq_ignore_ascii_case("x-amz-target")).map(|(_, value)| value.as_str())
-    }
-
     /// Answers a call.
-    pub async fn answer(&self, target: &str, body: &[u8]) -> Reply {
-        let arguments: Value = serde_json::from_slice(body).unwrap_or_default();
+    pub async fn answer(&self, request: &HttpMessage) -> Reply {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let arguments: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let answered = match target.rsplit('.').next().unwrap_or_default() {
             "AdminGetUser" => self.admin_get_user(&arguments),
             "GetQueueAttributes" => self.get_queue_attributes(&arguments),

@@ -46,6 +46,14 @@ pub struct HttpMessage {
     pub received_at: Timestamp,
 }
 
+impl HttpMessage {
+    /// The first header field of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
 /// An answer. No `Debug`: its body can hold a user.
 #[derive(Clone)]
 pub struct Reply {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue};
-use idv_callback::local::DEAD_LETTER_QUEUE;
+use idv_callback::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use idv_callback::ports::{CallbackQueue as _, OutgoingMessage};
 use serde_json::{Value, json};
 
@@ -269,6 +269,16 @@ async fn a_wrong_forecast_halts_after_the_first_letter() {
 }
 
 #[test]
+fn who_can_be_reached_by_others_does_not_answer_aws_calls() {
+    let mut dev = Dev::listening(&["0.0.0.0:0", "--public"], &[]);
+    dev.url = dev.url.replace("0.0.0.0", "127.0.0.1");
+    let desk = Desk { dev };
+    let looked = desk.idvctl(&["dlq", "list"]);
+    assert_eq!(looked.status.code(), Some(3), "{looked:?}");
+    assert!(Desk::new(&[]).idvctl(&["dlq", "list"]).status.success());
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let ask = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_idvctl"))
@@ -282,4 +292,24 @@ fn what_is_missing_is_said() {
     assert!(code == 2 && said.contains("give --queue-url or set IDV_QUEUE_URL; or --local"), "{said}");
     let (code, said) = ask(&["dlq", "list", "--local=http://127.0.0.1:1", "--keys", "no-such.json"]);
     assert!(code == 2 && said.contains("no-such.json"), "{said}");
+
+    // Who only looks is asked for nothing more than the queues and the ring; who plans, for the pools.
+    let desk = Desk::new(&[]);
+    let queue = |name: &str| format!("{}/local/{name}", desk.dev.url);
+    let on_aws = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+            .args(arguments)
+            .args(["--keys", "ring.json"])
+            .envs([("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL", desk.dev.url.as_str())])
+            .envs([("AWS_ACCESS_KEY_ID", "olga"), ("AWS_SECRET_ACCESS_KEY", "local")])
+            .env("IDV_QUEUE_URL", queue(CALLBACK_QUEUE))
+            .env("IDV_DEAD_LETTER_QUEUE_URL", queue(DEAD_LETTER_QUEUE))
+            .current_dir(desk.folder())
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(on_aws(&["dlq", "list"]), (0, String::new()));
+    let (code, said) = on_aws(&["dlq", "plan", "--because", "T"]);
+    assert!(code == 2 && said.contains("give --user-pool or set IDV_USER_POOL_IDS"), "{said}");
 }

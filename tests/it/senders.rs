@@ -29,12 +29,18 @@ impl Drop for Dev {
 
 impl Dev {
     pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
+        Self::listening(&["127.0.0.1:0"], environment)
+    }
+
+    pub(crate) fn listening(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("ring.json");
         std::fs::write(&keys, RING).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_idvctl"))
-            .args(["--json", "dev", "--listen", "127.0.0.1:0", "--keys"])
+            .args(["--json", "dev", "--keys"])
             .arg(&keys)
+            .arg("--listen")
+            .args(arguments)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()

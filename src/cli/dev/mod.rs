@@ -73,7 +73,13 @@ async fn run_embedded(
     output.line(format!("listening on http://{address}, user pool {}", pool.id()))?;
     output.value(&json!({ "listening": format!("http://{address}"), "user_pool": pool.id().as_str() }))?;
     output.line(format!("\n{}\n", example(&config.profile, &ring, pool.id(), &address.to_string())?))?;
-    let site = site::LocalSite::new(FrontDoor(intake), pool.uncounted(), queues.clone(), store);
+    let site = site::LocalSite::new(
+        FrontDoor(intake),
+        pool.uncounted(),
+        queues.clone(),
+        store,
+        address.ip().is_loopback(),
+    );
     let server = serve(listener, Arc::new(site), SystemClock, stop_serving);
     tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, stop_consuming));
     output.note("stopped; the embedded queue and pool are gone with it");

@@ -23,6 +23,7 @@ pub(super) struct LocalSite<S, A> {
     pool: UserPool<SystemClock>,
     queues: LocalQueues<SystemClock>,
     keys: S,
+    aws_api: Option<AwsApi<SystemClock>>,
 }
 
 #[derive(Deserialize)]
@@ -46,10 +47,7 @@ impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
                 self.show(&percent_decode_str(name).decode_utf8_lossy())
             }
             // AWS' own calls: `AWS_ENDPOINT_URL` may name this server.
-            ("POST", "/") if AwsApi::<SystemClock>::target(&request).is_some() => {
-                let target = AwsApi::<SystemClock>::target(&request).unwrap_or_default();
-                AwsApi::new(self.queues.clone(), self.pool.clone()).answer(target, &request.body).await
-            }
+            ("POST", "/") if let Some(api) = &self.aws_api => api.answer(&request).await,
             (_, path) if path.starts_with("/_local/") => {
                 let pages = "POST /_local/users, GET /_local/users/{username}, GET /_local/dead-letters";
                 Reply::json(404, &json!({ "error": format!("there are {pages}") }))
@@ -65,8 +63,11 @@ impl<S: KeyStore, A> LocalSite<S, A> {
         pool: UserPool<SystemClock>,
         queues: LocalQueues<SystemClock>,
         keys: S,
+        to_this_machine_alone: bool,
     ) -> Self {
-        Self { front_door, pool, queues, keys }
+        // Whoever can make AWS' calls can empty the queues.
+        let aws_api = to_this_machine_alone.then(|| AwsApi::new(queues.clone(), pool.clone()));
+        Self { front_door, pool, queues, keys, aws_api }
     }
 
     /// Signs a user up; the answer has the binding that a proofing session of this user would carry.

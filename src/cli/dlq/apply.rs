@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::operator::OperatorLog;
 use super::plan::read;
 use super::{Desk, unreachable};
 use crate::audit::AuditCode;
@@ -91,11 +92,13 @@ impl Journal for FileJournal {
 }
 
 pub(super) async fn apply(
-    desk: &Desk,
+    desk: &Desk<'_>,
     options: &DlqApplyOptions,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
+    let users = desk.users()?;
+    let log = desk.log().await?;
     let mut journal = FileJournal::open(&options.plan, plan.digest())?;
     let asked = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&asked);
@@ -112,8 +115,8 @@ pub(super) async fn apply(
     let canary = usize::try_from(options.canary).unwrap_or(1);
     let run = Apply {
         store: &desk.store,
-        foresight: desk.foresight(),
-        by: &desk.log.who,
+        foresight: users.foresight(desk),
+        by: &log.who,
         pacing: Pacing {
             rate: options.rate,
             steps: [canary, canary * 5],
@@ -123,7 +126,7 @@ pub(super) async fn apply(
     let mut unwritten = None;
     let applied = run
         .run(&plan, &mut journal, |progress| {
-            let told = tell(desk, &plan, &progress, output);
+            let told = tell(&log, &plan, &progress, output);
             unwritten = told.err();
             unwritten.is_none() && !asked.load(Ordering::Relaxed)
         })
@@ -132,18 +135,18 @@ pub(super) async fn apply(
     if let Some(failure) = unwritten {
         return Err(failure);
     }
-    let mut record = desk.log.act(AuditCode::RedriveEnded, &plan.because);
+    let mut record = log.act(AuditCode::RedriveEnded, &plan.because);
     record.plan_sha256 = Some(plan.digest().to_owned());
     record.letters = Some(applied.removed);
-    desk.log.write(&record.detail(word(applied.stopped.as_ref())))?;
+    log.write(&record.detail(word(applied.stopped.as_ref())))?;
     report(&applied, &options.plan, output)
 }
 
 /// Every letter that was sent has its record, with the receipt as its thread.
-fn tell(desk: &Desk, plan: &Plan, progress: &Progress<'_>, output: Output) -> Result<(), Failure> {
+fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output) -> Result<(), Failure> {
     match progress {
         // Written down before it is done.
-        Progress::Sending(letter) => desk.log.write(&redriven(desk, plan, letter)),
+        Progress::Sending(letter) => log.write(&redriven(log, plan, letter)),
         Progress::Sent(_) => Ok(()),
         Progress::Step(done, total) => {
             output.note(format!("{done} of {total} sent back"));
@@ -152,8 +155,8 @@ fn tell(desk: &Desk, plan: &Plan, progress: &Progress<'_>, output: Output) -> Re
     }
 }
 
-fn redriven(desk: &Desk, plan: &Plan, letter: &PlannedLetter) -> crate::audit::AuditRecord {
-    let mut record = desk.log.act(AuditCode::Redriven, &plan.because);
+fn redriven(log: &OperatorLog, plan: &Plan, letter: &PlannedLetter) -> crate::audit::AuditRecord {
+    let mut record = log.act(AuditCode::Redriven, &plan.because);
     record.receipt_id = Some(letter.receipt_id.clone());
     record.user = Some(letter.user.clone());
     record.message_id = Some(letter.message_id.clone());

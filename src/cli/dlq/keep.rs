@@ -17,11 +17,12 @@ use crate::ports::{Clock as _, DeadLetter, DeadLetterStore as _};
 use crate::redrive::{Letter, take};
 
 pub(super) async fn archive(
-    desk: &Desk,
+    desk: &Desk<'_>,
     options: &DlqArchiveOptions,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let recipients = recipients(&options.archive)?;
+    let log = desk.log().await?;
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
     let within = options.expiring_within.map(|days| Duration::from_secs(days * 86_400));
     let now = SystemClock.now();
@@ -34,9 +35,9 @@ pub(super) async fn archive(
     let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
     desk.store.let_go(&handles).await.map_err(|error| unreachable(&error))?;
     kept?;
-    let mut record = desk.log.act(AuditCode::Archived, "");
+    let mut record = log.act(AuditCode::Archived, "");
     record.letters = Some(letters.len());
-    desk.log.write(&record)?;
+    log.write(&record)?;
     output.line(format!(
         "{}: {} letters; all are still in the queue",
         options.archive.file.display(),
@@ -51,11 +52,12 @@ pub(super) async fn archive(
 }
 
 pub(super) async fn discard(
-    desk: &Desk,
+    desk: &Desk<'_>,
     options: &DlqDiscardOptions,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let recipients = recipients(&options.archive)?;
+    let log = desk.log().await?;
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
     let chosen = |letter: &DeadLetter| options.id.contains(&letter.id);
     let taken = take(&desk.store, &SystemClock, chosen).await;
@@ -75,14 +77,19 @@ pub(super) async fn discard(
     }
     for letter in &letters {
         let shown = Letter::read(letter, &desk.ring, depth.retention);
-        let mut record = desk.log.act(AuditCode::Discarded, &options.because);
+        let mut record = log.act(AuditCode::Discarded, &options.because);
         record.receipt_id = shown.receipt;
         record.user = shown.user;
         record.message_id = Some(letter.id.clone());
-        desk.log.write(&record.detail(format!("{} body {}", shown.reason, shown.body_sha256)))?;
-        if let Err(error) = desk.store.remove(&letter.handle).await {
+        let written = log.write(&record.detail(format!("{} body {}", shown.reason, shown.body_sha256)));
+        let removed = match written {
+            Ok(()) => desk.store.remove(&letter.handle).await.map_err(|error| unreachable(&error)),
+            unwritten => unwritten,
+        };
+        if removed.is_err() {
+            // Those that are gone already are no matter to it.
             desk.store.let_go(&handles).await.map_err(|error| unreachable(&error))?;
-            return Err(unreachable(&error));
+            return removed.map(|()| outcome(false));
         }
     }
     output.line(format!("{} discarded; they are in {}", letters.len(), options.archive.file.display()))?;

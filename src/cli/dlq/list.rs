@@ -18,7 +18,11 @@ use crate::timestamp::Timestamp;
 const TOLD_EVERY: usize = 1000;
 
 /// Letters that can be listed are kept; all are counted.
-pub(super) async fn list(desk: &Desk, options: &DlqListOptions, output: Output) -> Result<ExitCode, Failure> {
+pub(super) async fn list(
+    desk: &Desk<'_>,
+    options: &DlqListOptions,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let selection = selection(&options.selection)?;
     let now = SystemClock.now();
     let (mut chosen, mut letters) = (0, Vec::new());
@@ -70,7 +74,7 @@ struct Group {
 }
 
 pub(super) async fn groups(
-    desk: &Desk,
+    desk: &Desk<'_>,
     options: &DlqListOptions,
     output: Output,
 ) -> Result<ExitCode, Failure> {
@@ -116,7 +120,7 @@ pub(super) async fn groups(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn show(desk: &Desk, id: &str, output: Output) -> Result<ExitCode, Failure> {
+pub(super) async fn show(desk: &Desk<'_>, id: &str, output: Output) -> Result<ExitCode, Failure> {
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
     let mut found = None;
     scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
@@ -142,7 +146,7 @@ pub(super) async fn show(desk: &Desk, id: &str, output: Output) -> Result<ExitCo
 
 /// Shows every letter, with a word now and then for who waits.
 async fn look(
-    desk: &Desk,
+    desk: &Desk<'_>,
     output: Output,
     mut each: impl FnMut(Letter),
 ) -> Result<(Depth, Scanned), Failure> {

@@ -15,7 +15,7 @@ use super::output::{Failure, Output};
 use crate::assurance::Policy;
 use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing, caller_identity};
 use crate::clock::SystemClock;
-use crate::config::{Environment, KeyRingSource, LocalConfig};
+use crate::config::{ConfigError, Environment, KeyRingSource, LocalConfig};
 use crate::key_ring::KeyRing;
 use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::ports::{KeyStore as _, QueueError};
@@ -38,81 +38,86 @@ pub(super) async fn run(
     environment: &Environment,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    match command {
-        DlqCommand::List(options) => {
-            list::list(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
-        DlqCommand::Groups(options) => {
-            list::groups(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
-        DlqCommand::Show(options) => {
-            list::show(&Desk::open(&options.target, environment).await?, &options.id, output).await
-        }
-        DlqCommand::Plan(options) => {
-            plan::make(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
-        DlqCommand::Apply(options) => {
-            apply::apply(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
-        DlqCommand::Verify(options) => {
-            plan::verify(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
-        DlqCommand::Archive(options) => {
-            keep::archive(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
-        DlqCommand::Discard(options) => {
-            keep::discard(&Desk::open(&options.target, environment).await?, &options, output).await
-        }
+    let desk = Desk::open(command.target(), environment).await?;
+    match &command {
+        DlqCommand::List(options) => list::list(&desk, options, output).await,
+        DlqCommand::Groups(options) => list::groups(&desk, options, output).await,
+        DlqCommand::Show(options) => list::show(&desk, &options.id, output).await,
+        DlqCommand::Plan(options) => plan::make(&desk, options, output).await,
+        DlqCommand::Apply(options) => apply::apply(&desk, options, output).await,
+        DlqCommand::Verify(options) => plan::verify(&desk, options, output).await,
+        DlqCommand::Archive(options) => keep::archive(&desk, options, output).await,
+        DlqCommand::Discard(options) => keep::discard(&desk, options, output).await,
     }
 }
 
-/// Everything that an operator works with.
-struct Desk {
+/// What every operator works with. Who only looks is asked for no more than this: neither for their name nor for the pools.
+struct Desk<'a> {
     store: MessageQueue,
-    directory: CognitoDirectory,
     ring: KeyRing,
-    policy: Policy,
-    pace: Pace,
-    log: OperatorLog,
+    connection: AwsConnection,
+    target: &'a DlqTarget,
+    environment: &'a Environment,
 }
 
-impl Desk {
-    async fn open(target: &DlqTarget, environment: &Environment) -> Result<Self, Failure> {
-        let wrong = |error: crate::config::ConfigError| Failure::usage(error.to_string());
-        let config = LocalConfig::read(environment).map_err(wrong)?;
+impl<'a> Desk<'a> {
+    async fn open(target: &'a DlqTarget, environment: &'a Environment) -> Result<Self, Failure> {
         let (connection, urls) = if let Some(url) = &target.local {
-            (local_connection(url).map_err(wrong)?, local_urls(url))
+            (local_connection(url).map_err(|error| wrong(&error))?, local_urls(url))
         } else {
-            let connection = AwsConnection::of_process(environment, LIMITS).await.map_err(wrong)?;
+            let connection =
+                AwsConnection::of_process(environment, LIMITS).await.map_err(|error| wrong(&error))?;
             (connection, aws_urls(target, environment)?)
         };
-        let who = match target.local {
-            Some(_) => format!("os:{}", environment.get("USER").unwrap_or_else(|| "unknown".to_owned())),
-            None => {
-                caller_identity(&connection).await.map_err(|fault| Failure::unreachable(fault.to_string()))?
-            }
-        };
-        // Real pools want a binding unless told otherwise, as the consumer does.
-        let optional =
-            target.local.is_some() || environment.get("IDV_BINDING").as_deref() == Some("optional");
         Ok(Self {
             store: MessageQueue::new(&connection, &urls.0, &urls.1),
-            directory: CognitoDirectory::new(&connection),
             ring: ring(target, environment, &connection).await?,
+            connection,
+            target,
+            environment,
+        })
+    }
+
+    /// Where it is written down who does what.
+    async fn log(&self) -> Result<OperatorLog, Failure> {
+        let who = if self.target.local.is_some() {
+            format!("os:{}", self.environment.get("USER").unwrap_or_else(|| "unknown".to_owned()))
+        } else {
+            let identity = caller_identity(&self.connection).await;
+            identity.map_err(|fault| Failure::unreachable(fault.to_string()))?
+        };
+        Ok(OperatorLog::new(&self.target.audit_log, who))
+    }
+
+    fn users(&self) -> Result<Users, Failure> {
+        let config = LocalConfig::read(self.environment).map_err(|error| wrong(&error))?;
+        // Real pools want a binding unless told otherwise, as the consumer does.
+        let optional =
+            self.target.local.is_some() || self.environment.get("IDV_BINDING").as_deref() == Some("optional");
+        Ok(Users {
+            directory: CognitoDirectory::new(&self.connection),
             policy: Policy {
-                pools: pools(target, environment)?,
+                pools: pools(self.target, self.environment)?,
                 minimum_ial: config.minimum_ial,
                 binding_required: config.binding_required || !optional,
             },
             pace: Pace::per_second(WRITES_PER_SECOND),
-            log: OperatorLog::new(&target.audit_log, who),
         })
     }
+}
 
-    fn foresight(&self) -> Foresight<'_, CognitoDirectory, SystemClock> {
+/// The users, and what the consumer asks of a proof.
+struct Users {
+    directory: CognitoDirectory,
+    policy: Policy,
+    pace: Pace,
+}
+
+impl Users {
+    fn foresight<'a>(&'a self, desk: &'a Desk<'_>) -> Foresight<'a, CognitoDirectory, SystemClock> {
         Foresight {
             directory: &self.directory,
-            ring: &self.ring,
+            ring: &desk.ring,
             policy: &self.policy,
             pace: &self.pace,
             clock: &SystemClock,
@@ -120,7 +125,11 @@ impl Desk {
     }
 }
 
-fn local_connection(url: &str) -> Result<AwsConnection, crate::config::ConfigError> {
+fn wrong(error: &ConfigError) -> Failure {
+    Failure::usage(error.to_string())
+}
+
+fn local_connection(url: &str) -> Result<AwsConnection, ConfigError> {
     let url = url.trim_end_matches('/').to_owned();
     let environment = Environment::new(move |name| match name {
         "AWS_ENDPOINT_URL" => Some(url.clone()),

@@ -20,19 +20,25 @@ use crate::redrive::{Became, Plan, PlannedLetter, outcomes, returned};
 /// Letters a second, unless told otherwise: the default of `apply`.
 const RATE: usize = 5;
 
-pub(super) async fn make(desk: &Desk, options: &DlqPlanOptions, output: Output) -> Result<ExitCode, Failure> {
+pub(super) async fn make(
+    desk: &Desk<'_>,
+    options: &DlqPlanOptions,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let selection = selection(&options.selection)?;
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
-    let by = (desk.log.who.as_str(), options.because.as_str());
+    let users = desk.users()?;
+    let log = desk.log().await?;
+    let by = (log.who.as_str(), options.because.as_str());
     let seen = |count| tell(count, depth, output);
-    let made = Plan::make(&desk.store, &desk.foresight(), &selection, depth.retention, by, seen).await;
+    let made = Plan::make(&desk.store, &users.foresight(desk), &selection, depth.retention, by, seen).await;
     let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
     write_new(&options.output, &plan)?;
 
-    let mut record = desk.log.act(AuditCode::Planned, &options.because);
+    let mut record = log.act(AuditCode::Planned, &options.because);
     record.plan_sha256 = Some(plan.digest().to_owned());
     record.letters = Some(plan.letters.len());
-    desk.log.write(&record)?;
+    log.write(&record)?;
 
     let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for letter in &plan.letters {
@@ -97,13 +103,14 @@ pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
 }
 
 pub(super) async fn verify(
-    desk: &Desk,
+    desk: &Desk<'_>,
     options: &DlqVerifyOptions,
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
     let patience = Duration::from_secs(options.wait);
-    let outcomes = outcomes(&desk.foresight(), &plan.letters, patience).await;
+    let users = desk.users()?;
+    let outcomes = outcomes(&users.foresight(desk), &plan.letters, patience).await;
     let found = returned(&desk.store, &SystemClock, &desk.ring, &plan).await;
     let found = found.map_err(|error| unreachable(&error))?;
     let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
