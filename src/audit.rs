@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::assurance::{QuarantineReason, Settled};
+use crate::correction::Statement;
 use crate::delivery::hex;
 use crate::envelope::{Content, Envelope};
 use crate::key_ring::Key;
@@ -48,6 +49,12 @@ pub enum AuditCode {
     Redriven,
     /// An operator's run through a plan ended.
     RedriveEnded,
+    /// An operator says that a dead letter is about another user than the one it names.
+    CorrectionProposed,
+    /// Another operator approved that.
+    CorrectionApproved,
+    /// The correction was sealed into a plan.
+    CorrectionSealed,
     /// An operator copied dead letters into an archive.
     Archived,
     /// An operator deleted a dead letter that is in an archive.
@@ -56,7 +63,7 @@ pub enum AuditCode {
 
 impl AuditCode {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Started,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -78,6 +85,9 @@ impl AuditCode {
         Self::Planned,
         Self::Redriven,
         Self::RedriveEnded,
+        Self::CorrectionProposed,
+        Self::CorrectionApproved,
+        Self::CorrectionSealed,
         Self::Archived,
         Self::Discarded,
     ];
@@ -106,6 +116,9 @@ impl AuditCode {
             Self::Planned => ("IDV3001", "planned"),
             Self::Redriven => ("IDV3002", "redriven"),
             Self::RedriveEnded => ("IDV3003", "redrive_ended"),
+            Self::CorrectionProposed => ("IDV3004", "correction_proposed"),
+            Self::CorrectionApproved => ("IDV3005", "correction_approved"),
+            Self::CorrectionSealed => ("IDV3006", "correction_sealed"),
             Self::Archived => ("IDV3101", "archived"),
             Self::Discarded => ("IDV3102", "discarded"),
         }
@@ -147,6 +160,9 @@ pub struct AuditRecord {
     /// The user's pseudonym.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The pseudonym of the user that the callback names, where operators said that it is about another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_pool: Option<String>,
     /// Why: a stable word.
@@ -176,6 +192,9 @@ pub struct AuditRecord {
     /// Which operator did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
+    /// Which other operator approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// The digest of the plan that it was part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_sha256: Option<String>,
@@ -209,6 +228,7 @@ impl AuditRecord {
             unbound_timestamp: false,
             synthetic: false,
             user: None,
+            named_user: None,
             user_pool: None,
             reason: None,
             detail: None,
@@ -219,6 +239,7 @@ impl AuditRecord {
             ial_after: None,
             confirmed: None,
             operator: None,
+            approved_by: None,
             plan_sha256: None,
             letters: None,
             seconds_since_received: None,
@@ -241,6 +262,18 @@ impl AuditRecord {
             self.user_pool = PoolId::of_real_pool(event.user.pool.as_str()).ok().map(|pool| pool.to_string());
         }
         self
+    }
+
+    /// With all that may be told of this callback, and of whom it is about where the sender had another name for them.
+    #[must_use]
+    pub fn about_statement(self, statement: &Statement, audit_key: &Key) -> Self {
+        let mut record = self.about(&statement.envelope, audit_key);
+        if let (Ok(event), Ok(Some(correction))) = (statement.event(), statement.correction()) {
+            record.named_user = record.user.replace(pseudonym(audit_key, &event.user));
+            record.operator = Some(correction.content().by.clone());
+            record.approved_by = Some(correction.content().approved_by.clone());
+        }
+        record
     }
 
     /// With a reason.

@@ -29,6 +29,8 @@ pub enum Binding {
     Forged,
     /// It was made for this user, at a sign-up that started at this time.
     StartedAt(Timestamp),
+    /// Two operators say that the callback is about this user; no binding speaks for that or against it.
+    Vouched,
 }
 
 impl Binding {

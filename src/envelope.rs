@@ -1,10 +1,6 @@
 //! What travels on the queue: the accepted callback, reduced to the fields that settling needs, and sealed.
 //!
-//! ```json
-//! {"v":1,"seal":{"key_id":"seal-1","mac":"<64 hex>"},"content":{"receipt_id":"rcpt_…", …}}
-//! ```
-//!
-//! The seal is an HMAC over the exact bytes of `content`. Permission to send to the queue is therefore not permission
+//! The [seal](crate::seal) is an HMAC over its exact bytes. Permission to send to the queue is therefore not permission
 //! to confirm a user: for that one needs the seal key, which only the callback function, the consumer and the replay
 //! tool hold.
 
@@ -12,13 +8,11 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::delivery::{hex, hex_tag};
+use crate::delivery::hex;
 use crate::key_ring::Key;
-use crate::secret::Tag;
+use crate::seal::{self, Kind, OpenError};
 use crate::timestamp::Timestamp;
 use crate::verification::{EventId, UserReference, VerificationEvent};
 
@@ -96,36 +90,6 @@ pub enum Content {
     },
 }
 
-/// Why a message on the queue is not taken for one of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenError {
-    /// It is not an envelope of a version that this code knows.
-    Unreadable,
-    /// It names a seal key that is not on the ring.
-    UnknownSealKey,
-    /// The seal is missing or not the one that the named key gives.
-    BadSeal,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sealed<'a> {
-    v: u32,
-    #[serde(default)]
-    seal: Option<Seal>,
-    #[serde(borrow)]
-    content: &'a RawValue,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Seal {
-    key_id: String,
-    mac: String,
-}
-
-const VERSION: u32 = 1;
-
 impl Envelope {
     /// The event, where the callback could be read.
     pub fn event(&self) -> Option<&VerificationEvent> {
@@ -164,15 +128,10 @@ impl Envelope {
     /// SQS' `MessageGroupId`: the SHA-256 of pool and user name, so that one user's events are handled one at a time
     /// and in order. Without regard to case, as most pools compare user names.
     pub fn group_id(&self) -> String {
-        let digest = Sha256::new().chain_update(b"idv-callback/group/1\n");
-        let digest = match &self.content {
-            Content::Event(VerificationEvent { user: UserReference { pool, username }, .. }) => digest
-                .chain_update(pool.as_str())
-                .chain_update(b"\n")
-                .chain_update(username.as_str().to_lowercase()),
-            Content::Unreadable { .. } => digest.chain_update(self.body_sha256.as_str()),
-        };
-        hex(&digest.finalize())
+        match &self.content {
+            Content::Event(event) => group_id(&event.user),
+            Content::Unreadable { .. } => group(&[self.body_sha256.as_str()]),
+        }
     }
 
     /// The message body for the queue.
@@ -180,9 +139,7 @@ impl Envelope {
     /// # Errors
     /// Only if the JSON library fails to print, which nothing in an envelope can cause.
     pub fn seal(&self, key: &Key) -> Result<String, serde_json::Error> {
-        let content = serde_json::value::to_raw_value(&wire::Content::from(self))?;
-        let seal = Seal { key_id: key.id.clone(), mac: hex(&tag(key, &content).to_bytes()) };
-        serde_json::to_string(&Sealed { v: VERSION, seal: Some(seal), content: &content })
+        seal::seal(Kind::Envelope, key, &wire::Content::from(self))
     }
 
     /// Reads a message from the queue and checks its seal.
@@ -190,24 +147,19 @@ impl Envelope {
     /// # Errors
     /// [`OpenError`] tells a message that is not an envelope from one that is not sealed by us.
     pub fn open(message: &str, keys: &[Key]) -> Result<Self, OpenError> {
-        let sealed: Sealed<'_> = serde_json::from_str(message).map_err(|_| OpenError::Unreadable)?;
-        if sealed.v != VERSION {
-            return Err(OpenError::Unreadable);
-        }
-        let seal = sealed.seal.ok_or(OpenError::BadSeal)?;
-        let key = keys.iter().find(|key| key.id == seal.key_id).ok_or(OpenError::UnknownSealKey)?;
-        let mac = hex_tag(&seal.mac).map_err(|_| OpenError::BadSeal)?;
-        if !tag(key, sealed.content).matches(&mac) {
-            return Err(OpenError::BadSeal);
-        }
-        let content: wire::Content =
-            serde_json::from_str(sealed.content.get()).map_err(|_| OpenError::Unreadable)?;
+        let content: wire::Content = seal::open(Kind::Envelope, message, keys)?;
         content.read().ok_or(OpenError::Unreadable)
     }
 }
 
-fn tag(key: &Key, content: &RawValue) -> Tag {
-    key.secret.mac(&[b"idv-callback/envelope/1\n", content.get().as_bytes()])
+/// The group of a user's events.
+pub fn group_id(user: &UserReference) -> String {
+    group(&[user.pool.as_str(), "\n", &user.username.as_str().to_lowercase()])
+}
+
+fn group(of: &[&str]) -> String {
+    let digest = Sha256::new().chain_update(b"idv-callback/group/1\n");
+    hex(&of.iter().fold(digest, Sha256::chain_update).finalize())
 }
 
 /// Base64 of raw bytes, as it stands in an envelope.

@@ -12,7 +12,7 @@
 //!
 //! | tier | modules | may import |
 //! |---|---|---|
-//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`envelope`], [`assurance`], [`audit`], [`metrics`] | pure |
+//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
 //! | use cases | [`key_cache`], [`intake`], [`settlement`], [`redrive`], [`preflight`] | pure, ports |
 //! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
@@ -27,6 +27,7 @@ pub mod binding;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod correction;
 pub mod delivery;
 pub mod envelope;
 pub mod intake;
@@ -39,6 +40,7 @@ pub mod ports;
 pub mod preflight;
 pub mod pretraffic;
 pub mod redrive;
+pub mod seal;
 pub mod secret;
 pub mod settlement;
 pub mod strict_json;

@@ -138,8 +138,9 @@ impl Metric {
 }
 
 /// Reasons of a quarantine that somebody should look at now: forged on the inside, or meant for somebody else.
-pub const SUSPICIOUS: [QuarantineReason; 5] = [
+pub const SUSPICIOUS: [QuarantineReason; 6] = [
     QuarantineReason::BadSeal,
+    QuarantineReason::BadCorrection,
     QuarantineReason::PoolNotAllowed,
     QuarantineReason::BindingMismatch,
     QuarantineReason::EventConflict,
@@ -188,6 +189,9 @@ fn of_code(code: AuditCode) -> Vec<Metric> {
         | AuditCode::Planned
         | AuditCode::Redriven
         | AuditCode::RedriveEnded
+        | AuditCode::CorrectionProposed
+        | AuditCode::CorrectionApproved
+        | AuditCode::CorrectionSealed
         | AuditCode::Archived
         | AuditCode::Discarded => vec![],
         AuditCode::Accepted => vec![Metric::Received, Metric::Accepted, Metric::Enqueued, Metric::KeyUse],

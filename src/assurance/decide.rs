@@ -92,6 +92,8 @@ pub enum Settled {
 pub enum QuarantineReason {
     /// The seal is not ours.
     BadSeal,
+    /// The correction beside the envelope is not ours, or not of this envelope.
+    BadCorrection,
     /// The envelope, or the callback's body, cannot be read.
     Unreadable,
     /// The pool is not on the allow-list.
@@ -120,8 +122,9 @@ pub enum QuarantineReason {
 
 impl QuarantineReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadSeal,
+        Self::BadCorrection,
         Self::Unreadable,
         Self::PoolNotAllowed,
         Self::UserNotFound,
@@ -140,6 +143,7 @@ impl QuarantineReason {
     pub fn code(self) -> &'static str {
         match self {
             Self::BadSeal => "bad_seal",
+            Self::BadCorrection => "bad_correction",
             Self::Unreadable => "unreadable",
             Self::PoolNotAllowed => "pool_not_allowed",
             Self::UserNotFound => "user_not_found",
@@ -201,7 +205,7 @@ fn check_is_the_user(facts: &Facts<'_>, user: &UserRecord, policy: &Policy) -> R
     }
     match facts.binding {
         Binding::Absent if policy.binding_required => Err(QuarantineReason::BindingMissing),
-        Binding::Absent => Ok(()),
+        Binding::Absent | Binding::Vouched => Ok(()),
         Binding::StartedAt(start) if Binding::covers(start, user.created_at) => Ok(()),
         Binding::StartedAt(_) | Binding::Forged => Err(QuarantineReason::BindingMismatch),
     }

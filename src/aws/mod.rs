@@ -11,7 +11,7 @@ mod sqs;
 
 pub use cognito::CognitoDirectory;
 pub use connection::{AwsConnection, CallLimits};
-pub use identity::caller_identity;
+pub use identity::{SignedCall, caller_identity, sign_statement, who_signed};
 pub use inspection::Inspection;
 pub use key_store::StoredKeyRing;
 pub use rollout::{Deployments, LambdaVersions};

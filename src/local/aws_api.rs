@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::http_server::{HttpMessage, Reply};
 use super::queue::{FifoQueue, LocalQueues, QueuedMessage};
+use super::sts;
 use super::user_pool::{PoolError, UserPool};
 use crate::ports::{
     CallbackQueue as _, Clock, MessageSource as _, OutgoingMessage, QueueError, Redelivery as _,
@@ -50,6 +51,9 @@ impl<C: Clock + Clone> AwsApi<C> {
     /// Answers a call.
     pub async fn answer(&self, request: &HttpMessage) -> Reply {
         let target = request.header("x-amz-target").unwrap_or_default();
+        if target.is_empty() && request.body.starts_with(b"Action=GetCallerIdentity&") {
+            return sts::get_caller_identity(request);
+        }
         let arguments: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let answered = match target.rsplit('.').next().unwrap_or_default() {
             "AdminGetUser" => self.admin_get_user(&arguments),

@@ -9,6 +9,7 @@ mod event_source;
 mod http_server;
 mod key_store;
 mod queue;
+mod sts;
 mod user_pool;
 
 pub use api_gateway::{from_lambda_response, rest_event};
@@ -17,4 +18,5 @@ pub use event_source::{EventSource, batch_event};
 pub use http_server::{HttpMessage, Reply, Site, serve};
 pub use key_store::MemoryKeyStore;
 pub use queue::{FifoQueue, LocalQueues, QueueSettings, QueuedMessage};
+pub use sts::LOCAL_SECRET;
 pub use user_pool::{PoolError, Quotas, SignUp, User, UserPool};

@@ -13,6 +13,7 @@ use super::scan::{EMPTY_ANSWERS, LONGEST_SCAN, MOST_HELD, look, scan};
 use super::verify::{Became, outcomes, returned};
 use super::{Plan, PlannedLetter, body_sha256};
 use crate::delivery::hex;
+use crate::envelope::group_id;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, OutgoingMessage, QueueError, UserDirectory};
 
 /// How long the consumer has for a letter that leaves no trace.
@@ -128,10 +129,10 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         let total = plan.letters.len();
         for step in self.pacing.steps.into_iter().chain([usize::MAX]) {
             let sent = self.send(plan, journal, step, watch).await?;
-            let last = step == usize::MAX;
+            let (last, nothing_sent) = (step == usize::MAX, sent.is_empty());
             let looked_for = if last { plan.letters.iter().collect() } else { sent };
             self.await_outcomes(plan, &looked_for).await?;
-            let go_on = watch(Progress::Step(total - left(plan, journal).len(), total));
+            let go_on = nothing_sent || watch(Progress::Step(total - left(plan, journal).len(), total));
             if !go_on && !last {
                 return Err(Stopped::Asked);
             }
@@ -267,11 +268,14 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             return Err(Stopped::Asked);
         }
         let (run, now) = (plan.run(), self.foresight.clock.now().to_string());
-        let attributes = with_replay(&dead.attributes, &run, &now, self.by, &plan.because);
+        let correction = letter.correction.as_deref();
+        let attributes = with_replay(&dead.attributes, correction, &run, &now, self.by, &plan.because);
+        // A corrected letter is handled among the other events of the user that it is about.
+        let group = correction.and_then(|_| letter.reference()).map(|user| group_id(&user));
         note(journal, letter, Stage::Sending)?;
         let message = OutgoingMessage {
             body: dead.body,
-            group_id: dead.group_id,
+            group_id: group.unwrap_or(dead.group_id),
             deduplication_id: deduplication_id(&run, &letter.message_id),
             attributes,
         };

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::assurance::{Decision, Facts, Policy, QuarantineReason, Settled, UserRecord, decide};
-use crate::binding::Binding;
-use crate::envelope::Envelope;
+use crate::assurance::{Decision, Policy, QuarantineReason, Settled, UserRecord, decide};
+use crate::correction::{Correction, Statement};
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DirectoryError, UserDirectory};
 use crate::settlement::Pace;
@@ -29,8 +28,9 @@ impl Stays {
 }
 
 /// What would become of a letter that is settled.
-pub(super) struct Foreseen<'e> {
-    pub(super) event: &'e VerificationEvent,
+pub(super) struct Foreseen {
+    /// The event, with the user that it is about.
+    pub(super) event: VerificationEvent,
     /// The user's record before it.
     pub(super) user: Option<UserRecord>,
     pub(super) outcome: Settled,
@@ -58,37 +58,39 @@ pub struct Foresight<'a, D, C> {
 }
 
 impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
-    /// Forecasts one letter, which was opened.
-    pub(super) async fn of<'e>(
+    /// Forecasts one letter, which was opened, as it would be sent: with this correction if there is one.
+    pub(super) async fn of(
         &self,
         letter: &DeadLetter,
-        opened: Result<&'e Envelope, QuarantineReason>,
+        opened: Result<&Statement, QuarantineReason>,
+        correction: Option<&Correction>,
         users: &mut Users,
-    ) -> Result<Foreseen<'e>, Stays> {
-        let envelope = opened.map_err(Stays::Dead)?;
-        let event = envelope.event().ok_or(Stays::Dead(QuarantineReason::Unreadable))?;
+    ) -> Result<Foreseen, Stays> {
+        let statement = opened.map_err(Stays::Dead)?;
+        if statement.group_id() != letter.group_id {
+            return Err(Stays::Unknown("it lies in another user's group".to_owned()));
+        }
+        let statement = match correction {
+            None => statement.clone(),
+            Some(correction) => statement.clone().corrected(correction.clone()),
+        };
+        let event = statement.event().map_err(|(reason, _)| Stays::Dead(reason))?;
         if event.user.pool.is_synthetic() {
             return Err(Stays::Unknown("a synthetic callback, about nobody".to_owned()));
-        }
-        if envelope.group_id() != letter.group_id {
-            return Err(Stays::Unknown("it lies in another user's group".to_owned()));
         }
         if !self.policy.pools.contains(&event.user.pool) {
             return Err(Stays::Dead(QuarantineReason::PoolNotAllowed));
         }
-        let user = self.user(event, &letter.group_id, users).await.map_err(Stays::Unknown)?;
-        let facts = Facts {
-            event,
-            body_sha256: &envelope.body_sha256,
-            age: self.clock.now().since(envelope.received_at),
-            user: user.as_ref(),
-            binding: Binding::check(event.binding.as_ref(), &event.user, &self.ring.binding),
-        };
+        let group = statement.group_id();
+        let user = self.user(&event, &group, users).await.map_err(Stays::Unknown)?;
+        let binding = statement.binding(&self.ring.binding);
+        let facts = statement.facts(&event, user.as_ref(), binding, self.clock.now());
         match decide(&facts, self.policy) {
             Decision::Settle(settlement) => {
                 let after = user.as_ref().map(|user| user.after(&settlement));
-                users.0.insert(letter.group_id.clone(), after);
-                Ok(Foreseen { event, user, outcome: settlement.outcome, confirms: settlement.confirm })
+                users.0.insert(group, after);
+                let (outcome, confirms) = (settlement.outcome, settlement.confirm);
+                Ok(Foreseen { event: event.into_owned(), user, outcome, confirms })
             }
             Decision::AwaitUser => Err(Stays::Dead(QuarantineReason::UserNotFound)),
             Decision::Quarantine(reason) => Err(Stays::Dead(reason)),
@@ -96,7 +98,10 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
     }
 
     /// Reads a user, at the pace.
-    pub(super) async fn read(&self, user: &UserReference) -> Result<Option<UserRecord>, String> {
+    ///
+    /// # Errors
+    /// Why the user could not be read.
+    pub async fn read(&self, user: &UserReference) -> Result<Option<UserRecord>, String> {
         self.pace.read(self.clock).await;
         match self.directory.find(user).await {
             Ok(found) => Ok(found),

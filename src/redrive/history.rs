@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::correction::CORRECTION_ATTRIBUTE;
 use crate::settlement::dead_letter_attributes as attribute;
 
 /// The attribute that holds the history: a JSON list, oldest first.
@@ -37,16 +38,21 @@ fn entries(attributes: &BTreeMap<String, String>) -> Vec<Value> {
 }
 
 /// The attributes to send a letter back with: its own as they are; what told of its death moves into one more line of
-/// history, so that it cannot be taken for the next one's.
+/// history, so that it cannot be taken for the next one's. So does a correction that a new one takes the place of.
 pub(super) fn with_replay(
     attributes: &BTreeMap<String, String>,
+    correction: Option<&str>,
     run: &str,
     at: &str,
     by: &str,
     because: &str,
 ) -> BTreeMap<String, String> {
-    let (was, mut own): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        attributes.clone().into_iter().partition(|(name, _)| attribute::ALL.contains(&name.as_str()));
+    let replaced = |name: &str| correction.is_some() && name == CORRECTION_ATTRIBUTE;
+    let (was, mut own): (BTreeMap<_, _>, BTreeMap<_, _>) = attributes
+        .clone()
+        .into_iter()
+        .partition(|(name, _)| attribute::ALL.contains(&name.as_str()) || replaced(name));
+    own.extend(correction.map(|sealed| (CORRECTION_ATTRIBUTE.to_owned(), sealed.to_owned())));
     let replay = Replay {
         run: run.to_owned(),
         at: at.to_owned(),

@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::assurance::QuarantineReason;
-use crate::envelope::{BodyDigest, Envelope, OpenError};
+use crate::correction::{Statement, not_ours};
+use crate::envelope::BodyDigest;
 use crate::key_ring::KeyRing;
 use crate::ports::DeadLetter;
 use crate::settlement::dead_letter_attributes as attribute;
@@ -68,10 +69,10 @@ impl Letter {
         Self::of(letter, open(letter, ring).as_ref().ok(), ring, retention)
     }
 
-    fn of(letter: &DeadLetter, envelope: Option<&Envelope>, ring: &KeyRing, retention: Duration) -> Self {
+    fn of(letter: &DeadLetter, statement: Option<&Statement>, ring: &KeyRing, retention: Duration) -> Self {
         let text = |name: &str| letter.attributes.get(name).cloned();
-        let event = envelope.and_then(Envelope::event);
-        let receipt = envelope.map(|envelope| envelope.receipt_id().as_str().to_owned());
+        let event = statement.and_then(|statement| statement.event().ok());
+        let receipt = statement.map(|statement| statement.envelope.receipt_id().as_str().to_owned());
         Self {
             id: letter.id.clone(),
             group: letter.group_id.clone(),
@@ -103,9 +104,7 @@ fn body_sha256(letter: &DeadLetter) -> String {
 }
 
 /// Opens a letter as the consumer would.
-fn open(letter: &DeadLetter, ring: &KeyRing) -> Result<Envelope, QuarantineReason> {
-    Envelope::open(&letter.body, &ring.seal).map_err(|error| match error {
-        OpenError::Unreadable => QuarantineReason::Unreadable,
-        OpenError::BadSeal | OpenError::UnknownSealKey => QuarantineReason::BadSeal,
-    })
+fn open(letter: &DeadLetter, ring: &KeyRing) -> Result<Statement, QuarantineReason> {
+    let opened = Statement::open(&letter.body, &letter.attributes, &ring.seal);
+    opened.map_err(|error| not_ours(error).0)
 }

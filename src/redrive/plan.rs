@@ -1,6 +1,7 @@
 //! A plan: exactly which letters, what would become of each, for whom and why. It names users, so its file is for its
 //! maker's eyes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,8 @@ use super::foresee::{Foreseen, Foresight, Users};
 use super::scan::{Scanned, scan};
 use super::{Letter, open};
 use crate::assurance::{Settled, UserRecord, UserStatus};
-use crate::audit::{AuditCode, CODE_VERSION};
+use crate::audit::{AuditCode, CODE_VERSION, pseudonym};
+use crate::correction::Correction;
 use crate::delivery::hex;
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
@@ -21,7 +23,7 @@ use crate::verification::{EventId, PoolId, SessionId, Subject, UserReference, Us
 const SCHEMA: &str = "idv-redrive-plan/1";
 
 /// Which letters a plan is about; what is not said does not choose.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Selection {
     /// These reasons.
     pub reasons: Vec<String>,
@@ -31,6 +33,8 @@ pub struct Selection {
     pub groups: Vec<String>,
     /// Dead since then.
     pub since: Option<Timestamp>,
+    /// What is said of whom these messages are about.
+    pub corrections: BTreeMap<String, Correction>,
 }
 
 impl Selection {
@@ -95,6 +99,9 @@ pub struct PlannedLetter {
     pub forecast: String,
     /// Whether that confirms the user.
     pub confirms: bool,
+    /// The sealed correction that it is sent with: the user above is not the one that the callback names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<String>,
 }
 
 /// A letter that stays where it is.
@@ -154,8 +161,10 @@ impl Plan {
             let opened = open(&dead, ring);
             let letter = Letter::of(&dead, opened.as_ref().ok(), ring, retention);
             if selection.takes(&letter) {
-                match foresight.of(&dead, opened.as_ref().map_err(|reason| *reason), &mut users).await {
-                    Ok(foreseen) => letters.push(planned(&letter, &foreseen, ring)),
+                let correction = selection.corrections.get(&letter.id);
+                let opened = opened.as_ref().map_err(|reason| *reason);
+                match foresight.of(&dead, opened, correction, &mut users).await {
+                    Ok(foreseen) => letters.push(planned(&letter, &foreseen, correction, ring)),
                     Err(stays) => left_out.push(LeftOut {
                         message_id: letter.id,
                         fingerprint: letter.fingerprint,
@@ -216,14 +225,19 @@ impl Plan {
 }
 
 /// One letter that was chosen.
-fn planned(letter: &Letter, foreseen: &Foreseen<'_>, ring: &KeyRing) -> PlannedLetter {
-    let event = foreseen.event;
+fn planned(
+    letter: &Letter,
+    foreseen: &Foreseen,
+    correction: Option<&Correction>,
+    ring: &KeyRing,
+) -> PlannedLetter {
+    let event = &foreseen.event;
     PlannedLetter {
         message_id: letter.id.clone(),
         body_sha256: letter.body_sha256.clone(),
         fingerprint: letter.fingerprint.clone(),
         receipt_id: letter.receipt.clone().unwrap_or_default(),
-        user: letter.user.clone().unwrap_or_default(),
+        user: pseudonym(&ring.audit, &event.user),
         user_pool: event.user.pool.as_str().to_owned(),
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),
@@ -231,6 +245,7 @@ fn planned(letter: &Letter, foreseen: &Foreseen<'_>, ring: &KeyRing) -> PlannedL
         user_state: user_state(ring, foreseen.user.as_ref()),
         forecast: word(foreseen.outcome).to_owned(),
         confirms: foreseen.confirms,
+        correction: correction.map(|correction| correction.sealed().to_owned()),
     }
 }
 

@@ -98,8 +98,8 @@ pub async fn returned<S: DeadLetterStore, C: Clock>(
     scan(store, clock, async |dead: DeadLetter| {
         if ids.contains(dead.id.as_str()) {
             returned.unsent.insert(dead.id.clone());
-        } else if let Ok(envelope) = open(&dead, ring) {
-            let receipt = envelope.receipt_id().as_str().to_owned();
+        } else if let Ok(statement) = open(&dead, ring) {
+            let receipt = statement.envelope.receipt_id().as_str().to_owned();
             let of_this_run = super::replays(&dead.attributes).iter().any(|replay| replay.run == run);
             if of_this_run && planned.contains(receipt.as_str()) {
                 returned.dead_again.insert(receipt, fingerprint(&dead.attributes));

@@ -15,18 +15,18 @@ use std::time::Duration;
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
 pub use pace::Pace;
 
-use crate::assurance::{
-    Decision, Facts, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide,
-};
+use crate::assurance::{Decision, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide};
 use crate::audit::{AuditCode, AuditRecord, CODE_VERSION};
 use crate::binding::Binding;
-use crate::envelope::{Content, Envelope, OpenError};
+use crate::correction::{Statement, not_ours};
+use crate::envelope::Envelope;
 use crate::key_cache::{KeyCache, Refresh};
 use crate::key_ring::KeyRing;
 use crate::ports::{
     AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, QueueError,
     ReceivedMessage, Redelivery, UserDirectory,
 };
+use crate::seal::OpenError;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, UserReference, VerificationEvent};
 
@@ -120,9 +120,9 @@ impl From<KeyStoreError> for Unsettled {
     }
 }
 
-/// An envelope that was opened, with the ring it was opened with.
+/// A message that was opened, with the ring it was opened with.
 struct Opened {
-    envelope: Envelope,
+    statement: Statement,
     ring: Arc<KeyRing>,
 }
 
@@ -136,15 +136,13 @@ where
 {
     /// Settles one message, or sends it to the dead letters; what comes back otherwise is to be tried again.
     async fn settle(&self, message: &ReceivedMessage) -> Result<(), (Option<Opened>, Unsettled)> {
-        let opened = match self.open(&message.body).await {
+        let opened = match self.open(message).await {
             Ok(opened) => opened,
             Err(unsettled) => return self.quarantine_or_return(message, None, unsettled).await,
         };
-        let settled = match &opened.envelope.content {
-            Content::Event(event) => self.settle_event(message, &opened, event).await,
-            Content::Unreadable { problem, .. } => {
-                Err(Unsettled::Quarantine(QuarantineReason::Unreadable, problem.clone()))
-            }
+        let settled = match opened.statement.event() {
+            Ok(event) => self.settle_event(message, &opened, &event).await,
+            Err((reason, detail)) => Err(Unsettled::Quarantine(reason, detail.to_owned())),
         };
         match settled {
             Ok(()) => Ok(()),
@@ -154,25 +152,27 @@ where
 
     /// Opens with the ring at hand, and once more with a newer one where it does not know the seal's key: that may be
     /// new. Only a ring fetched just now is believed when it says that there is no such key.
-    async fn open(&self, body: &str) -> Result<Opened, Unsettled> {
+    async fn open(&self, message: &ReceivedMessage) -> Result<Opened, Unsettled> {
         let ring = self.keys.current().await?;
-        match Envelope::open(body, &ring.seal) {
-            Ok(envelope) => return Ok(Opened { envelope, ring }),
-            Err(OpenError::Unreadable) => return Err(unreadable()),
-            Err(OpenError::BadSeal) => return Err(bad_seal("wrong")),
-            Err(OpenError::UnknownSealKey) => {}
-        }
-        let ring = match self.keys.refresh().await {
-            Refresh::Fetched(ring) => ring,
-            Refresh::NotDue => return Err(Unsettled::Retry("unknown seal key".to_owned())),
-            Refresh::Failed(error) => return Err(error.into()),
+        let open = |ring: &KeyRing| Statement::open(&message.body, &message.attributes, &ring.seal);
+        let opened = open(&ring);
+        let of_unknown_key = match &opened {
+            Ok(statement) => statement.correction().err(),
+            Err(error) => Some(*error),
         };
-        match Envelope::open(body, &ring.seal) {
-            Ok(envelope) => Ok(Opened { envelope, ring }),
-            Err(OpenError::Unreadable) => Err(unreadable()),
-            Err(OpenError::BadSeal) => Err(bad_seal("wrong")),
-            Err(OpenError::UnknownSealKey) => Err(bad_seal("unknown key")),
-        }
+        let (ring, opened) = match of_unknown_key {
+            Some(OpenError::UnknownSealKey) => match self.keys.refresh().await {
+                Refresh::Fetched(ring) => (Arc::clone(&ring), open(&ring)),
+                Refresh::NotDue => return Err(Unsettled::Retry("unknown seal key".to_owned())),
+                Refresh::Failed(error) => return Err(error.into()),
+            },
+            _ => (ring, opened),
+        };
+        let statement = opened.map_err(|error| {
+            let (reason, detail) = not_ours(error);
+            Unsettled::Quarantine(reason, detail.to_owned())
+        })?;
+        Ok(Opened { statement, ring })
     }
 
     async fn settle_event(
@@ -189,14 +189,8 @@ where
             return Err(Unsettled::Quarantine(QuarantineReason::PoolNotAllowed, String::new()));
         }
         let user = self.find(&event.user).await?;
-        let binding = self.check_binding(event, &opened.ring).await?;
-        let facts = Facts {
-            event,
-            body_sha256: &opened.envelope.body_sha256,
-            age: self.clock.now().since(opened.envelope.received_at),
-            user: user.as_ref(),
-            binding,
-        };
+        let binding = self.check_binding(&opened.statement, &opened.ring).await?;
+        let facts = opened.statement.facts(event, user.as_ref(), binding, self.clock.now());
         match (decide(&facts, &self.policy), &user) {
             (Decision::Settle(settlement), Some(user)) => {
                 self.carry_out(message, opened, event, user, &settlement).await
@@ -219,11 +213,10 @@ where
     }
 
     /// A binding that no key on the ring has made is forged only if a newer ring says so, too.
-    async fn check_binding(&self, event: &VerificationEvent, ring: &KeyRing) -> Result<Binding, Unsettled> {
-        let check = |ring: &KeyRing| Binding::check(event.binding.as_ref(), &event.user, &ring.binding);
-        match check(ring) {
+    async fn check_binding(&self, statement: &Statement, ring: &KeyRing) -> Result<Binding, Unsettled> {
+        match statement.binding(&ring.binding) {
             Binding::Forged => match self.keys.refresh().await {
-                Refresh::Fetched(ring) => Ok(check(&ring)),
+                Refresh::Fetched(ring) => Ok(statement.binding(&ring.binding)),
                 Refresh::NotDue => Err(Unsettled::Retry("unknown binding".to_owned())),
                 Refresh::Failed(error) => Err(error.into()),
             },
@@ -310,10 +303,10 @@ where
     fn record_of(&self, message: &ReceivedMessage, code: AuditCode, opened: Option<&Opened>) -> AuditRecord {
         let record = AuditRecord::new(code, self.clock.now());
         let mut record = match opened {
-            Some(Opened { envelope, ring }) => record.about(envelope, &ring.audit),
+            Some(Opened { statement, ring }) => record.about_statement(statement, &ring.audit),
             None => record,
         };
-        record.seconds_since_received = opened.map(|opened| waited(&opened.envelope, record.at()));
+        record.seconds_since_received = opened.map(|opened| waited(&opened.statement.envelope, record.at()));
         record.message_id = Some(message.id.clone());
         record.attempt = Some(message.attempt);
         record
@@ -335,7 +328,7 @@ fn dead_letter(
     now: Timestamp,
 ) -> BTreeMap<String, String> {
     use dead_letter_attributes as name;
-    let receipt = opened.map(|opened| opened.envelope.receipt_id().as_str().to_owned());
+    let receipt = opened.map(|opened| opened.statement.envelope.receipt_id().as_str().to_owned());
     let ours = [
         (name::REASON, Some(reason.code().to_owned())),
         (name::DETAIL, Some(detail.to_owned()).filter(|detail| !detail.is_empty())),
@@ -359,12 +352,4 @@ fn dead_letter(
 fn waited(envelope: &Envelope, now: Timestamp) -> f64 {
     let seconds = now.since(envelope.received_at).as_secs_f64();
     (seconds * 1000.0).round() / 1000.0
-}
-
-fn unreadable() -> Unsettled {
-    Unsettled::Quarantine(QuarantineReason::Unreadable, "envelope".to_owned())
-}
-
-fn bad_seal(detail: &str) -> Unsettled {
-    Unsettled::Quarantine(QuarantineReason::BadSeal, detail.to_owned())
 }

@@ -14,28 +14,32 @@ use crate::senders::Dev;
 use crate::world::{World, approval, with, with_metadata};
 
 /// A stack that runs, and what an operator types.
-struct Desk {
-    dev: Dev,
+pub(crate) struct Desk {
+    pub(crate) dev: Dev,
 }
 
 impl Desk {
-    fn new(environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(environment: &[(&str, &str)]) -> Self {
         Self { dev: Dev::start(environment) }
     }
 
-    fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.dev.folder.path()
     }
 
-    fn idvctl(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn idvctl(&self, arguments: &[&str]) -> Output {
+        self.idvctl_as("olga", arguments)
+    }
+
+    pub(crate) fn idvctl_as(&self, who: &str, arguments: &[&str]) -> Output {
         let local = format!("--local={}", self.dev.url);
         let mut command = Command::new(env!("CARGO_BIN_EXE_idvctl"));
         command.args(arguments).args([local.as_str(), "--keys", "ring.json"]).current_dir(self.folder());
-        command.env("USER", "olga").output().unwrap()
+        command.env("USER", who).output().unwrap()
     }
 
     /// A letter that died of a fault that is mended by now: what the callback function sealed, in the dead-letter queue.
-    async fn put(&self, callback: &Value) {
+    pub(crate) async fn put(&self, callback: &Value) {
         let body = callback.to_string().into_bytes();
         let world = World::new();
         let id = callback["event_id"].as_str().unwrap();
@@ -58,7 +62,7 @@ impl Desk {
         queue.send(letter).await.unwrap();
     }
 
-    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let output = self.idvctl(&[&["--json", "dlq"], arguments].concat());
         let text = String::from_utf8_lossy(&output.stdout);
         let value = serde_json::from_str(&text);
@@ -69,11 +73,11 @@ impl Desk {
         )
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder().join(name)).unwrap()
     }
 
-    fn post(&self, callback: &Value) {
+    pub(crate) fn post(&self, callback: &Value) {
         let file = self.folder().join("callback.json");
         std::fs::write(&file, callback.to_string()).unwrap();
         let url = format!("{}/idv-callback", self.dev.url);
@@ -86,7 +90,7 @@ impl Desk {
     }
 
     /// Waits until so many are dead.
-    fn dead(&self, count: u64) {
+    pub(crate) fn dead(&self, count: u64) {
         for _ in 0..100 {
             if self.json(&["list"]).1["dead_letters"] == count {
                 return;
@@ -97,7 +101,7 @@ impl Desk {
     }
 }
 
-fn local(username: &str, event_id: &str, at: u32) -> Value {
+pub(crate) fn local(username: &str, event_id: &str, at: u32) -> Value {
     with_metadata(approval(username, event_id, at), "cognito_user_pool", json!("us-east-1_LocalPool"))
 }
 
@@ -205,7 +209,7 @@ fn from_the_alarm_to_the_proof_in_a_few_commands() {
         desk.read("idv-operator-audit.jsonl").lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let words: Vec<_> = acts.iter().map(|act| act["event"].as_str().unwrap()).collect();
     assert_eq!(words, ["planned", "discarded", "archived"]);
-    assert!(acts.iter().all(|act| act["operator"] == "os:olga"));
+    assert!(acts.iter().all(|act| act["operator"] == "arn:aws:iam::000000000000:user/olga"));
     assert_eq!((&acts[1]["reason"], acts[1]["receipt_id"].is_string()), (&json!("T-2"), true));
     assert!(!desk.read("idv-operator-audit.jsonl").contains("CANARY"));
 }

@@ -24,6 +24,7 @@ mod canary;
 mod cli;
 mod consumer;
 mod contract;
+mod correction;
 mod counted;
 mod crash;
 mod decide;

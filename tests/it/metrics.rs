@@ -92,7 +92,14 @@ fn what_looks_like_an_attack_is_told_from_what_is_just_stuck() {
         |record: &AuditRecord| of(record).iter().any(|(metric, _)| *metric == Metric::Suspicious);
     let found: Vec<_> =
         records().iter().filter(|r| suspicious(r)).map(|r| r.reason.clone().unwrap()).collect();
-    let expected = ["bad_seal", "pool_not_allowed", "binding_mismatch", "event_conflict", "subject_conflict"];
+    let expected = [
+        "bad_seal",
+        "bad_correction",
+        "pool_not_allowed",
+        "binding_mismatch",
+        "event_conflict",
+        "subject_conflict",
+    ];
     assert_eq!(found, expected);
 }
 

@@ -1,11 +1,13 @@
 //! `idvctl dlq`: dead letters, on AWS and, by the same calls, on the embedded stack.
 
 mod apply;
+mod correct;
 mod keep;
 mod list;
 mod operator;
 mod plan;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, Stor
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Environment, KeyRingSource, LocalConfig};
 use crate::key_ring::KeyRing;
-use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
+use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE, LOCAL_SECRET};
 use crate::ports::{KeyStore as _, QueueError};
 use crate::redrive::{Foresight, Selection};
 use crate::settlement::Pace;
@@ -43,6 +45,8 @@ pub(super) async fn run(
         DlqCommand::List(options) => list::list(&desk, options, output).await,
         DlqCommand::Groups(options) => list::groups(&desk, options, output).await,
         DlqCommand::Show(options) => list::show(&desk, &options.id, output).await,
+        DlqCommand::Correct(options) => correct::propose(&desk, options, output).await,
+        DlqCommand::Approve(options) => correct::approve(&desk, options, output).await,
         DlqCommand::Plan(options) => plan::make(&desk, options, output).await,
         DlqCommand::Apply(options) => apply::apply(&desk, options, output).await,
         DlqCommand::Verify(options) => plan::verify(&desk, options, output).await,
@@ -63,7 +67,7 @@ struct Desk<'a> {
 impl<'a> Desk<'a> {
     async fn open(target: &'a DlqTarget, environment: &'a Environment) -> Result<Self, Failure> {
         let (connection, urls) = if let Some(url) = &target.local {
-            (local_connection(url).map_err(|error| wrong(&error))?, local_urls(url))
+            (local_connection(url, environment).map_err(|error| wrong(&error))?, local_urls(url))
         } else {
             let connection =
                 AwsConnection::of_process(environment, LIMITS).await.map_err(|error| wrong(&error))?;
@@ -80,12 +84,8 @@ impl<'a> Desk<'a> {
 
     /// Where it is written down who does what.
     async fn log(&self) -> Result<OperatorLog, Failure> {
-        let who = if self.target.local.is_some() {
-            format!("os:{}", self.environment.get("USER").unwrap_or_else(|| "unknown".to_owned()))
-        } else {
-            let identity = caller_identity(&self.connection).await;
-            identity.map_err(|fault| Failure::unreachable(fault.to_string()))?
-        };
+        let identity = caller_identity(&self.connection).await;
+        let who = identity.map_err(|fault| Failure::unreachable(fault.to_string()))?;
         Ok(OperatorLog::new(&self.target.audit_log, who))
     }
 
@@ -129,12 +129,17 @@ fn wrong(error: &ConfigError) -> Failure {
     Failure::usage(error.to_string())
 }
 
-fn local_connection(url: &str) -> Result<AwsConnection, ConfigError> {
+/// The embedded stack knows an operator by the access key's id: here it is the operating system's name for them.
+fn local_connection(url: &str, environment: &Environment) -> Result<AwsConnection, ConfigError> {
     let url = url.trim_end_matches('/').to_owned();
+    let user = environment.get("USER").unwrap_or_default();
+    let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+=.@_-".contains(*c)).collect();
     let environment = Environment::new(move |name| match name {
         "AWS_ENDPOINT_URL" => Some(url.clone()),
         "AWS_REGION" => Some("us-east-1".to_owned()),
-        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        "AWS_ACCESS_KEY_ID" if user.is_empty() => Some("unknown".to_owned()),
+        "AWS_ACCESS_KEY_ID" => Some(user.clone()),
+        "AWS_SECRET_ACCESS_KEY" => Some(LOCAL_SECRET.to_owned()),
         _ => None,
     });
     AwsConnection::of_function(&environment, LIMITS)
@@ -200,6 +205,7 @@ fn selection(options: &DlqSelection) -> Result<Selection, Failure> {
         ids: options.id.clone(),
         groups: options.group.clone(),
         since: options.since.as_ref().map(|at| keys::moment(Some(at), "--since")).transpose()?,
+        corrections: BTreeMap::new(),
     })
 }
 

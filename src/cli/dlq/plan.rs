@@ -1,6 +1,7 @@
 //! `dlq plan|verify`: what would become of letters, and what became of them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,14 +9,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::list::{is_complete, remarks, tell};
-use super::{Desk, selection, unreachable};
+use super::{Desk, correct, selection, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::{DlqPlanOptions, DlqVerifyOptions};
 use crate::cli::output::{Failure, Output, outcome};
 use crate::cli::private_file;
 use crate::clock::SystemClock;
-use crate::ports::DeadLetterStore as _;
-use crate::redrive::{Became, Plan, PlannedLetter, outcomes, returned};
+use crate::ports::{DeadLetterStore as _, Depth};
+use crate::redrive::{Became, Plan, PlannedLetter, Scanned, outcomes, returned};
 
 /// Letters a second, unless told otherwise: the default of `apply`.
 const RATE: usize = 5;
@@ -25,10 +26,15 @@ pub(super) async fn make(
     options: &DlqPlanOptions,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let selection = selection(&options.selection)?;
+    let mut selection = selection(&options.selection)?;
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
     let users = desk.users()?;
     let log = desk.log().await?;
+    if let Some(path) = &options.correction {
+        let (message_id, correction) = correct::sealed(desk, &log, path).await?;
+        selection.ids.push(message_id.clone());
+        selection.corrections.insert(message_id, correction);
+    }
     let by = (log.who.as_str(), options.because.as_str());
     let seen = |count| tell(count, depth, output);
     let made = Plan::make(&desk.store, &users.foresight(desk), &selection, depth.retention, by, seen).await;
@@ -40,6 +46,13 @@ pub(super) async fn make(
     record.letters = Some(plan.letters.len());
     log.write(&record)?;
 
+    report(&plan, &options.output, (depth, scanned), output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Counts the letters by what would become of them.
+fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) -> io::Result<()> {
+    let (depth, scanned) = looked;
     let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for letter in &plan.letters {
         let word =
@@ -54,10 +67,10 @@ pub(super) async fn make(
         .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
     output.table(&["would become", "so it", "letters"], rows.collect())?;
     let seconds = plan.letters.len() / RATE;
-    let writes = writes(&plan);
+    let writes = writes(plan);
     output.line(format!(
         "{}: {} letters to send, {writes} writes to Cognito, about {seconds} s at {RATE} letters a second; {} stay",
-        options.output.display(),
+        file.display(),
         plan.letters.len(),
         plan.left_out.len()
     ))?;
@@ -70,7 +83,7 @@ pub(super) async fn make(
         .map(|((word, what), count)| json!({ "forecast": word, "does": what, "letters": count }))
         .collect();
     output.value(&json!({
-        "plan": options.output,
+        "plan": file,
         "digest": plan.digest(),
         "letters": plan.letters.len(),
         "stay": plan.left_out.len(),
@@ -81,7 +94,7 @@ pub(super) async fn make(
         "in_queue": depth.messages,
         "complete": is_complete(depth, scanned),
     }))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// How many calls of Cognito's quotas for writing the plan uses.

@@ -1,0 +1,246 @@
+//! `dlq correct|approve`, and what `dlq plan --correction` makes of it: whom a letter is about, said by two operators.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::operator::OperatorLog;
+use super::{Desk, Users, unreachable};
+use crate::assurance::UserRecord;
+use crate::audit::{AuditCode, AuditRecord, pseudonym};
+use crate::aws::{SignedCall, sign_statement, who_signed};
+use crate::cli::args::{DlqApproveOptions, DlqCorrectOptions};
+use crate::cli::output::{Failure, Output};
+use crate::cli::private_file;
+use crate::clock::SystemClock;
+use crate::correction::{Content, Correction, Statement};
+use crate::delivery::hex;
+use crate::envelope::BodyDigest;
+use crate::ports::DeadLetter;
+use crate::redrive::scan;
+use crate::verification::{Outcome, PoolId, Subject, UserReference, Username, VerificationEvent};
+
+/// The form of a proposal.
+const SCHEMA: &str = "idv-correction/1";
+
+/// What one operator proposes and another approves.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proposal {
+    schema: String,
+    pub(super) message_id: String,
+    receipt_id: String,
+    envelope_sha256: String,
+    user_pool: String,
+    /// The user that the callback names.
+    named: String,
+    /// The user that it is about.
+    username: String,
+    because: String,
+    by: String,
+}
+
+impl Proposal {
+    /// What is approved: all of it.
+    fn digest(&self) -> Result<String, Failure> {
+        let json = serde_json::to_vec(self).map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(hex(&Sha256::new().chain_update(b"idv-callback/proposal/1\n").chain_update(json).finalize()))
+    }
+
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let complaint = |error: String| Failure::usage(format!("{}: {error}", path.display()));
+        let json = std::fs::read(path).map_err(|error| complaint(error.to_string()))?;
+        let proposal: Self = serde_json::from_slice(&json)
+            .map_err(|error| complaint(format!("it is no correction (line {})", error.line())))?;
+        if proposal.schema == SCHEMA {
+            Ok(proposal)
+        } else {
+            Err(complaint(format!("its schema is not {SCHEMA}")))
+        }
+    }
+
+    fn user(&self, username: &str) -> Result<UserReference, Failure> {
+        let wrong = |_| Failure::usage("--username must be a user's name");
+        let pool = PoolId::new(&self.user_pool).map_err(wrong)?;
+        Ok(UserReference { pool, username: Username::new(username).map_err(wrong)? })
+    }
+
+    /// The user that it is about, who must exist.
+    async fn find_user(&self, desk: &Desk<'_>, users: &Users) -> Result<UserRecord, Failure> {
+        let user = users.foresight(desk).read(&self.user(&self.username)?).await;
+        let user = user.map_err(Failure::unreachable)?;
+        user.ok_or_else(|| Failure::usage("there is no user of that name in the letter's pool"))
+    }
+
+    fn record(&self, log: &OperatorLog, code: AuditCode, desk: &Desk<'_>) -> Result<AuditRecord, Failure> {
+        let mut record = log.act(code, &self.because);
+        record.receipt_id = Some(self.receipt_id.clone());
+        record.message_id = Some(self.message_id.clone());
+        record.user = Some(pseudonym(&desk.ring.audit, &self.user(&self.username)?));
+        record.named_user = Some(pseudonym(&desk.ring.audit, &self.user(&self.named)?));
+        Ok(record)
+    }
+}
+
+pub(super) async fn propose(
+    desk: &Desk<'_>,
+    options: &DlqCorrectOptions,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let (log, users) = (desk.log().await?, desk.users()?);
+    let (letter, statement) = find(desk, &options.id).await?;
+    let event = event(&statement)?;
+    refuse_if_applied(desk, &users, event).await?;
+    let proposal = Proposal {
+        schema: SCHEMA.to_owned(),
+        message_id: letter.id.clone(),
+        receipt_id: statement.envelope.receipt_id().as_str().to_owned(),
+        envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
+        user_pool: event.user.pool.as_str().to_owned(),
+        named: event.user.username.as_str().to_owned(),
+        username: options.username.clone(),
+        because: options.because.clone(),
+        by: log.who.clone(),
+    };
+    proposal.find_user(desk, &users).await?;
+    log.write(&proposal.record(&log, AuditCode::CorrectionProposed, desk)?)?;
+    write_new(&options.output, &proposal)?;
+    let file = options.output.display();
+    output
+        .line(format!("{file}: a second operator looks at it and approves it: idvctl dlq approve {file}"))?;
+    output.value(&json!({ "correction": options.output, "receipt_id": proposal.receipt_id }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn approve(
+    desk: &Desk<'_>,
+    options: &DlqApproveOptions,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let (log, users) = (desk.log().await?, desk.users()?);
+    let proposal = Proposal::read(&options.correction)?;
+    if proposal.by == log.who {
+        return Err(Failure::usage(format!("{} made it; somebody else must approve it", log.who)));
+    }
+    // What the file says is its maker's word; the letter is asked.
+    let (letter, statement) = find(desk, &proposal.message_id).await?;
+    let event = event(&statement)?;
+    refuse_if_applied(desk, &users, event).await?;
+    let truth = Proposal {
+        receipt_id: statement.envelope.receipt_id().as_str().to_owned(),
+        envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
+        user_pool: event.user.pool.as_str().to_owned(),
+        named: event.user.username.as_str().to_owned(),
+        ..proposal.clone()
+    };
+    if truth != proposal {
+        return Err(Failure::usage("the letter says something else than the correction says of it"));
+    }
+    let user = proposal.find_user(desk, &users).await?;
+    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, desk)?)?;
+    let signed = sign_statement(&desk.connection, &proposal.digest()?).await;
+    let (who, signed) = signed.map_err(|fault| Failure::unreachable(fault.to_string()))?;
+    let approval = approval_path(&options.correction);
+    write_new(&approval, &signed)?;
+    output.line(format!(
+        "{} names {:?}; {} says that it is about {:?} ({:?}, created {}), because {}",
+        proposal.receipt_id,
+        proposal.named,
+        proposal.by,
+        proposal.username,
+        user.status,
+        user.created_at,
+        proposal.because
+    ))?;
+    output.line(format!(
+        "{}: approved by {who}; it holds for some minutes: idvctl dlq plan --correction {}",
+        approval.display(),
+        options.correction.display()
+    ))?;
+    output.value(&json!({ "approval": approval, "approved_by": who, "receipt_id": proposal.receipt_id }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The correction of this file, approved by somebody else and sealed; with the message that it is about.
+pub(super) async fn sealed(
+    desk: &Desk<'_>,
+    log: &OperatorLog,
+    path: &Path,
+) -> Result<(String, Correction), Failure> {
+    let proposal = Proposal::read(path)?;
+    if proposal.by != log.who {
+        return Err(Failure::usage(format!("{} made it, and must plan it", proposal.by)));
+    }
+    let approval = approval_path(path);
+    let complaint = |error: String| Failure::usage(format!("{}: {error}", approval.display()));
+    let json = std::fs::read(&approval).map_err(|error| complaint(error.to_string()))?;
+    let signed: SignedCall = serde_json::from_slice(&json)
+        .map_err(|error| complaint(format!("it is no approval (line {})", error.line())))?;
+    let approved_by = who_signed(&desk.connection, &proposal.digest()?, &signed).await.map_err(|fault| {
+        complaint(format!("it does not hold ({fault}); they hold for some minutes: have it approved again"))
+    })?;
+    let content = Content {
+        envelope_sha256: proposal.envelope_sha256.clone(),
+        username: proposal.username.clone(),
+        because: proposal.because.clone(),
+        by: log.who.clone(),
+        approved_by: approved_by.clone(),
+    };
+    let key = desk.ring.seal.first().ok_or_else(|| Failure::usage("the ring has no seal key"))?;
+    let correction = Correction::new(content, key).map_err(complaint_of(path))?;
+    let mut record = proposal.record(log, AuditCode::CorrectionSealed, desk)?;
+    record.approved_by = Some(approved_by);
+    log.write(&record)?;
+    Ok((proposal.message_id, correction))
+}
+
+fn complaint_of(path: &Path) -> impl Fn(&str) -> Failure + '_ {
+    move |error| Failure::usage(format!("{}: {error}", path.display()))
+}
+
+async fn find(desk: &Desk<'_>, id: &str) -> Result<(DeadLetter, Statement), Failure> {
+    let mut found = None;
+    let scanned = scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
+        if dead.id == id {
+            found = Some(dead);
+        }
+        found.is_none()
+    });
+    scanned.await.map_err(|error| unreachable(&error))?;
+    let missing = || Failure::usage(format!("there is no dead letter {id} that can be had now"));
+    let letter = found.ok_or_else(missing)?;
+    let opened = Statement::open(&letter.body, &letter.attributes, &desk.ring.seal);
+    let statement = opened.map_err(|_| Failure::usage("its envelope is not sealed by a key of this ring"))?;
+    Ok((letter, statement))
+}
+
+fn event(statement: &Statement) -> Result<&VerificationEvent, Failure> {
+    statement.envelope.event().ok_or_else(|| Failure::usage("the callback in it cannot be read"))
+}
+
+/// One proof must not serve two users: what the named user has by it would have to be taken back first.
+async fn refuse_if_applied(desk: &Desk<'_>, users: &Users, event: &VerificationEvent) -> Result<(), Failure> {
+    let named = users.foresight(desk).read(&event.user).await.map_err(Failure::unreachable)?;
+    let Some(Ok(assurance)) = named.map(|user| user.assurance) else { return Ok(()) };
+    let applied = assurance.receipt.is_some_and(|receipt| receipt.event_id == event.event_id);
+    let same_subject = |subject: &Subject| matches!(&event.outcome, Outcome::Approved(approval) if approval.subject == *subject);
+    if applied || assurance.subject.as_ref().is_some_and(same_subject) {
+        return Err(Failure::usage("the user that it names has this proof; it cannot be another's, too"));
+    }
+    Ok(())
+}
+
+fn approval_path(correction: &Path) -> PathBuf {
+    let mut name = correction.file_name().unwrap_or_default().to_owned();
+    name.push(".approval");
+    correction.with_file_name(name)
+}
+
+fn write_new(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(value).map_err(|error| Failure::usage(error.to_string()))?;
+    private_file::write_new(path, &json)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
