@@ -15,6 +15,7 @@ use idv_callback::local::LocalQueues;
 use idv_callback::local::{AwsApi, HttpMessage, LOCAL_SECRET, QueueSettings, Reply, Site, UserPool, serve};
 use idv_callback::ports::{CallbackQueue as _, OutgoingMessage};
 use idv_callback::seal::{self, Kind};
+use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::{PoolId, UserReference, Username};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -86,8 +87,8 @@ async fn a_correction_names_the_user_and_changes_nothing_else() {
     let body = accepted(&world, &bound).await;
     assert_eq!(settle(&world, &body, &corrected(&body, "eve")).await["reason"], "binding_mismatch");
     // A real binding is one of the user that was named, and proves nothing of the other.
-    let token =
-        Binding::issue(&ring().binding[0], &reference("evelyn"), world.user("bob").created_at).unwrap();
+    let long_ago = Timestamp::parse("2026-11-22T08:00:00Z").unwrap();
+    let token = Binding::issue(&ring().binding[0], &reference("evelyn"), long_ago).unwrap();
     let bound = with_metadata(approval("evelyn", "evt_5", 0), "binding", json!(token.as_str()));
     let body = accepted(&world, &bound).await;
     assert_eq!(settle(&world, &body, &corrected(&body, "eve")).await["event"], "applied");

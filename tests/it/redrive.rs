@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::assurance::{AttributeChange, AttributeValue, Policy, names};
+use idv_callback::correction::{Content, Correction};
+use idv_callback::envelope::{BodyDigest, group_id};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::local::{LocalQueues, UserPool};
 use idv_callback::ports::{
-    Clock as _, DeadLetter, DeadLetterStore, Depth, Fault, OutgoingMessage, QueueError, UserDirectory as _,
+    CallbackQueue as _, Clock as _, DeadLetter, DeadLetterStore, Depth, Fault, OutgoingMessage, QueueError,
+    UserDirectory as _,
 };
 use idv_callback::redrive::{
     Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, PlannedLetter, Progress, Selection,
     Stage, Stopped, became, replays, returned, scan,
 };
+use idv_callback::verification::{UserReference, Username};
 use serde_json::{Value, json};
 
 use crate::world::{TestClock, World, approval, other, ring, with, with_metadata};
@@ -554,4 +558,104 @@ async fn whoever_asks_it_to_stop_is_heard_between_two_letters() {
     assert_eq!(applied, Applied { removed: 2, left: 3, stopped: Some(Stopped::Asked) });
     assert_eq!(world.queues.depth().await.unwrap(), Depth { messages: 3, held: 0, retention: RETENTION });
     assert_eq!(apply(&world, &store, &plan, &mut notes).await.stopped, None);
+}
+
+/// The queues, on a day on which nothing can be removed.
+struct Sticky<'a>(&'a LocalQueues<TestClock>);
+
+impl DeadLetterStore for Sticky<'_> {
+    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+        self.0.look(hold).await
+    }
+
+    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
+        self.0.let_go(handles).await
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), QueueError> {
+        Killed::killed()
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        self.0.depth().await
+    }
+
+    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+        self.0.send_back(message).await
+    }
+}
+
+/// A letter that was sent and could not be removed is sent by a new plan, too, although SQS saw it within five minutes.
+#[tokio::test(start_paused = true)]
+async fn a_new_plan_is_not_taken_for_the_last_one() {
+    let mut world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&approval("ada", "evt_1", 0)).await;
+    die(&mut world).await;
+    let first = plan(&world, &Selection::default()).await;
+    let ring = ring();
+    let policy = world.policy.clone();
+    let tool = Apply {
+        store: &Sticky(&world.queues),
+        foresight: foresight(&world, &ring, &policy),
+        by: "ops",
+        pacing: STEPS,
+    };
+    let applied = tool.run(&first, &mut Notes::default(), |_| true).await;
+    assert!(matches!(applied.stopped, Some(Stopped::Queue(_))), "{applied:?}");
+    die(&mut world).await;
+    assert_eq!(world.queues.dead_letters.messages().len(), 2);
+    let ids = vec![first.letters[0].message_id.clone()];
+    let second = plan(&world, &Selection { ids, ..Selection::default() }).await;
+    let applied = apply(&world, &Killed::never(&world.queues), &second, &mut Notes::default()).await;
+    assert_eq!((applied.removed, applied.stopped), (1, None));
+    assert_eq!(world.user("ada").status, "CONFIRMED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
+    let mut world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&approval("ada-l", "evt_1", 0)).await;
+    die(&mut world).await;
+    let letter = world.queues.dead_letters.messages().pop().unwrap();
+    let ring = ring();
+    let content = Content {
+        envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
+        username: "ada".to_owned(),
+        because: "T-1".to_owned(),
+        by: "olga".to_owned(),
+        approved_by: "bea".to_owned(),
+    };
+    let correction = Correction::new(content, &ring.seal[0]).unwrap_or_else(|error| panic!("{error}"));
+    let corrections = BTreeMap::from([(letter.id.clone(), correction)]);
+    let plan = plan(&world, &Selection { corrections, ..Selection::default() }).await;
+    assert_eq!(forecasts(&plan), [("applied".to_owned(), true)]);
+    let tool = Apply {
+        store: &world.queues,
+        foresight: foresight(&world, &ring, &world.policy),
+        by: "ops",
+        pacing: STEPS,
+    };
+    tool.run(&plan, &mut Notes::default(), |_| true).await;
+    let sent = world.queues.callbacks.messages().pop().unwrap();
+    let of = |name: &str| {
+        group_id(&UserReference {
+            pool: world.policy.pools[0].clone(),
+            username: Username::new(name).unwrap(),
+        })
+    };
+    assert_eq!((&sent.group_id, &sent.body), (&of("ada"), &letter.body));
+    assert_eq!(letter.group_id, of("ada-l"));
+
+    // One that lies where it does not belong is looked at by a person.
+    let message = OutgoingMessage {
+        body: letter.body.clone(),
+        group_id: of("eve"),
+        deduplication_id: "misplaced".to_owned(),
+        attributes: BTreeMap::new(),
+    };
+    world.queues.dead_letters.send(message).await.unwrap();
+    let planned = self::plan(&world, &Selection::default()).await;
+    assert!(planned.left_out.iter().any(|letter| letter.forecast.contains("another user's group")));
 }
