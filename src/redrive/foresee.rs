@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::assurance::{Decision, Policy, QuarantineReason, Settled, UserRecord, decide};
 use crate::correction::{Correction, Statement};
 use crate::key_ring::KeyRing;
-use crate::ports::{Clock, DeadLetter, DirectoryError, UserDirectory};
+use crate::ports::{Clock, DirectoryError, UserDirectory};
 use crate::settlement::Pace;
 use crate::verification::{UserReference, VerificationEvent};
 
@@ -61,13 +61,13 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
     /// Forecasts one letter, which was opened, as it would be sent: with this correction if there is one.
     pub(super) async fn of(
         &self,
-        letter: &DeadLetter,
+        group_id: &str,
         opened: Result<&Statement, QuarantineReason>,
         correction: Option<&Correction>,
         users: &mut Users,
     ) -> Result<Foreseen, Stays> {
         let statement = opened.map_err(Stays::Dead)?;
-        if statement.group_id() != letter.group_id {
+        if statement.group_id() != group_id {
             return Err(Stays::Unknown("it lies in another user's group".to_owned()));
         }
         let statement = match correction {

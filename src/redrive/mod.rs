@@ -25,7 +25,7 @@ use crate::timestamp::Timestamp;
 pub use apply::{Applied, Apply, Journal, Pacing, Progress, Stage, Stopped};
 pub use foresee::Foresight;
 pub use history::{Replay, replays};
-pub use plan::{LeftOut, Plan, PlannedLetter, Selection};
+pub use plan::{LeftOut, Plan, PlannedLetter, Planning, Selection};
 pub use scan::{Scanned, scan, take};
 pub use verify::{Became, Returned, became, outcomes, returned};
 

@@ -139,8 +139,17 @@ impl PlannedLetter {
     }
 }
 
+/// How far a plan has come.
+#[derive(Clone, Copy, Debug)]
+pub enum Planning {
+    /// So many letters were seen.
+    Seen(usize),
+    /// So many of so many that were chosen were forecast.
+    Forecast(usize, usize),
+}
+
 impl Plan {
-    /// Looks through the dead letters and forecasts those that are chosen. The queue keeps letters for so long; `seen` is told
+    /// Looks through the dead letters and forecasts those that are chosen. The queue keeps letters for so long; `watch` is told
     /// of each.
     ///
     /// # Errors
@@ -151,30 +160,38 @@ impl Plan {
         selection: &Selection,
         retention: Duration,
         (by, because): (&str, &str),
-        mut seen: impl FnMut(usize),
+        mut watch: impl FnMut(Planning),
     ) -> Result<(Self, Scanned), QueueError> {
         let ring = foresight.ring;
-        let (mut letters, mut left_out, mut users, mut count) = (Vec::new(), Vec::new(), Users::default(), 0);
+        let mut chosen = Vec::new();
+        let mut seen = 0;
         let scanned = scan(store, foresight.clock, async |dead: DeadLetter| {
-            count += 1;
-            seen(count);
+            seen += 1;
+            watch(Planning::Seen(seen));
             let opened = open(&dead, ring);
             let letter = Letter::of(&dead, opened.as_ref().ok(), ring, retention);
             if selection.takes(&letter) {
-                let correction = selection.corrections.get(&letter.id);
-                let opened = opened.as_ref().map_err(|reason| *reason);
-                match foresight.of(&dead, opened, correction, &mut users).await {
-                    Ok(foreseen) => letters.push(planned(&letter, &foreseen, correction, ring)),
-                    Err(stays) => left_out.push(LeftOut {
-                        message_id: letter.id,
-                        fingerprint: letter.fingerprint,
-                        forecast: stays.word(),
-                    }),
-                }
+                chosen.push((letter, opened));
             }
             true
         })
         .await?;
+        // Users are read when no letter is held any more: that takes as long as their number and the quota say.
+        let (mut letters, mut left_out, mut users) = (Vec::new(), Vec::new(), Users::default());
+        let total = chosen.len();
+        for (index, (letter, opened)) in chosen.into_iter().enumerate() {
+            watch(Planning::Forecast(index + 1, total));
+            let correction = selection.corrections.get(&letter.id);
+            let opened = opened.as_ref().map_err(|reason| *reason);
+            match foresight.of(&letter.group, opened, correction, &mut users).await {
+                Ok(foreseen) => letters.push(planned(&letter, &foreseen, correction, ring)),
+                Err(stays) => left_out.push(LeftOut {
+                    message_id: letter.id,
+                    fingerprint: letter.fingerprint,
+                    forecast: stays.word(),
+                }),
+            }
+        }
         let plan = Self {
             schema: SCHEMA.to_owned(),
             made_at: foresight.clock.now().to_string(),

@@ -18,6 +18,7 @@ use idv_callback::redrive::{
     Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, PlannedLetter, Progress, Selection,
     Stage, Stopped, became, replays, returned, scan,
 };
+use idv_callback::settlement::Pace;
 use idv_callback::verification::{UserReference, Username};
 use serde_json::{Value, json};
 
@@ -658,4 +659,23 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     world.queues.dead_letters.send(message).await.unwrap();
     let planned = self::plan(&world, &Selection::default()).await;
     assert!(planned.left_out.iter().any(|letter| letter.forecast.contains("another user's group")));
+}
+
+/// The quota for reading users is shared with people who sign in: a plan of many takes longer than letters can be held.
+#[tokio::test(start_paused = true)]
+async fn a_plan_of_many_users_is_not_cut_off() {
+    let mut world = World::new();
+    for n in 0..4000 {
+        world.post(&approval(&format!("user{n}"), &format!("evt_{n}"), n)).await;
+    }
+    die(&mut world).await;
+    world.pace = Pace::per_second(1);
+    let before = world.clock.now();
+    let plan = plan(&world, &Selection::default()).await;
+    assert_eq!(plan.left_out.len(), 4000);
+    assert!(
+        world.clock.now().since(before) > Duration::from_secs(16 * 60),
+        "letters are held for fifteen minutes"
+    );
+    assert_eq!(world.queues.depth().await.unwrap().held, 0);
 }

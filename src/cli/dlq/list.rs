@@ -154,7 +154,7 @@ async fn look(
     let mut seen = 0;
     let scanned = scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
         seen += 1;
-        tell(seen, depth, output);
+        tell(seen, depth.messages, output);
         each(Letter::read(&dead, &desk.ring, depth.retention));
         true
     })
@@ -163,9 +163,9 @@ async fn look(
     Ok((depth, scanned))
 }
 
-pub(super) fn tell(seen: usize, depth: Depth, output: Output) {
+pub(super) fn tell(seen: usize, of: u64, output: Output) {
     if seen.is_multiple_of(TOLD_EVERY) && output.is_interactive() {
-        output.note(format!("{seen} of about {}", depth.messages));
+        output.note(format!("{seen} of about {of}"));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::output::{Failure, Output, outcome};
 use crate::cli::private_file;
 use crate::clock::SystemClock;
 use crate::ports::{DeadLetterStore as _, Depth};
-use crate::redrive::{Became, Plan, PlannedLetter, Scanned, outcomes, returned};
+use crate::redrive::{Became, Plan, PlannedLetter, Planning, Scanned, outcomes, returned};
 
 /// Letters a second, unless told otherwise: the default of `apply`.
 const RATE: usize = 5;
@@ -36,7 +36,10 @@ pub(super) async fn make(
         selection.corrections.insert(message_id, correction);
     }
     let by = (log.who.as_str(), options.because.as_str());
-    let seen = |count| tell(count, depth, output);
+    let seen = |planning| match planning {
+        Planning::Seen(seen) => tell(seen, depth.messages, output),
+        Planning::Forecast(done, of) => tell(done, of as u64, output),
+    };
     let made = Plan::make(&desk.store, &users.foresight(desk), &selection, depth.retention, by, seen).await;
     let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
     write_new(&options.output, &plan)?;
