@@ -124,7 +124,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
         };
         let envelope = envelop(&delivery, received_at, request.trace_id.clone());
         self.enqueue(&envelope, &ring, deadline).await?;
-        let record = accepted_record(&envelope, &delivery, &ring, received_at);
+        let record = accepted_record(&envelope, &delivery, received_at);
         Ok((envelope, record))
     }
 
@@ -214,19 +214,14 @@ fn envelop(delivery: &Delivery<'_, Verified>, received_at: Timestamp, trace_id: 
     }
 }
 
-fn accepted_record(
-    envelope: &Envelope,
-    delivery: &Delivery<'_, Verified>,
-    ring: &KeyRing,
-    at: Timestamp,
-) -> AuditRecord {
+fn accepted_record(envelope: &Envelope, delivery: &Delivery<'_, Verified>, at: Timestamp) -> AuditRecord {
     let record = match &envelope.content {
         Content::Event(_) => AuditRecord::new(AuditCode::Accepted, at),
         Content::Unreadable { problem, .. } => {
             AuditRecord::new(AuditCode::AcceptedUnreadable, at).because("unreadable").detail(problem)
         }
     };
-    let mut record = record.about(envelope, &ring.audit);
+    let mut record = record.about(envelope);
     record.unbound_timestamp = delivery.freshness() == Freshness::Unbound;
     record
 }

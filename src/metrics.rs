@@ -186,6 +186,8 @@ fn of_code(code: AuditCode) -> Vec<Metric> {
     match code {
         // What operators do is not counted by functions.
         AuditCode::Started
+        | AuditCode::Alive
+        | AuditCode::Stopped
         | AuditCode::Planned
         | AuditCode::Redriven
         | AuditCode::RedriveEnded

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::assurance::{AttributeChange, UserRecord};
-use crate::audit::AuditRecord;
+use crate::audit::{AuditRecord, ChangeCall};
 use crate::key_ring::{KeyRing, KeyRingError};
 use crate::timestamp::Timestamp;
 use crate::verification::UserReference;
@@ -51,10 +51,13 @@ pub trait UserDirectory: Send + Sync {
         &self,
         user: &UserReference,
         changes: &[AttributeChange],
-    ) -> impl Future<Output = Result<(), DirectoryError>> + Send;
+    ) -> impl Future<Output = Result<ChangeCall, DirectoryError>> + Send;
 
     /// Confirms an unconfirmed user.
-    fn confirm(&self, user: &UserReference) -> impl Future<Output = Result<(), DirectoryError>> + Send;
+    fn confirm(
+        &self,
+        user: &UserReference,
+    ) -> impl Future<Output = Result<ChangeCall, DirectoryError>> + Send;
 }
 
 /// Why a call to the directory failed.

@@ -10,9 +10,10 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::audit::AuditRecord;
+use crate::audit::{AuditRecord, Chain};
 use crate::metrics;
 use crate::ports::AuditSink;
+use crate::timestamp::Timestamp;
 
 /// Starts the diagnostics of a Lambda function, and makes a panic print where it was and nothing of what it said.
 pub fn start() {
@@ -48,30 +49,38 @@ pub fn run_function<E: std::fmt::Display>(
     }
 }
 
+/// The name of a process as a writer of the audit log: what it is, where its log is, and when and as which process it began.
+/// No two processes have the same.
+pub fn writer(process: &str, log_stream: &str, started: Timestamp) -> String {
+    format!("{process}/{log_stream}/{}-{}", started.unix_millis(), std::process::id())
+}
+
 /// The log of a Lambda function on standard output: each audit record, and behind it the metrics that CloudWatch Logs
 /// takes from it.
-#[derive(Clone, Debug)]
 pub struct FunctionLog {
     namespace: String,
+    chain: Chain,
 }
 
 impl FunctionLog {
-    /// A log whose metrics go to this namespace.
-    pub fn new(namespace: &str) -> Self {
-        Self { namespace: namespace.to_owned() }
+    /// A log of this writer, whose metrics go to this namespace.
+    pub fn new(namespace: &str, writer: String) -> Self {
+        Self { namespace: namespace.to_owned(), chain: Chain::new(writer) }
     }
 }
 
 impl AuditSink for FunctionLog {
     fn record(&self, record: &AuditRecord) -> io::Result<()> {
-        let mut lines = serde_json::to_vec(record)?;
-        lines.push(b'\n');
-        if let Some(metrics) = metrics::embedded(record, &self.namespace) {
-            serde_json::to_writer(&mut lines, &metrics)?;
+        self.chain.append(record, |record, line| {
+            let mut lines = line.to_vec();
             lines.push(b'\n');
-        }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&lines)?;
-        stdout.flush()
+            if let Some(metrics) = metrics::embedded(record, &self.namespace) {
+                serde_json::to_writer(&mut lines, &metrics)?;
+                lines.push(b'\n');
+            }
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&lines)?;
+            stdout.flush()
+        })
     }
 }

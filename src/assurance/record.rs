@@ -13,6 +13,8 @@ use crate::verification::{AssuranceLevel, EventId, SessionId, Subject, Username}
 pub struct UserRecord {
     /// The name under which the pool keeps the user: an alias (e-mail, phone, sub) finds a user, too, but is not this.
     pub username: Username,
+    /// `sub`: a random value that only this user has, and only for as long as they exist.
+    pub sub: Option<String>,
     /// The status.
     pub status: UserStatus,
     /// When the user was created.
@@ -72,6 +74,11 @@ pub enum IdvStatus {
 impl IdvStatus {
     const ALL: [Self; 6] =
         [Self::Approved, Self::Declined, Self::Expired, Self::Abandoned, Self::InReview, Self::Insufficient];
+
+    /// Reads the attribute's value.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
 
     /// The attribute's value.
     pub fn as_str(self) -> &'static str {
@@ -146,7 +153,7 @@ impl Assurance {
         Ok(Self {
             subject: parsed(names::BLOCKID_SUB, get(names::BLOCKID_SUB), |text| Subject::new(text).ok())?,
             ial: parsed(names::IAL, get(names::IAL), level)?,
-            status: parsed(names::IDV_STATUS, get(names::IDV_STATUS), status)?,
+            status: parsed(names::IDV_STATUS, get(names::IDV_STATUS), IdvStatus::parse)?,
             session: parsed(names::IDV_SESSION, get(names::IDV_SESSION), |text| SessionId::new(text).ok())?,
             receipt: parsed(names::IDV_RECEIPT, get(names::IDV_RECEIPT), AppliedReceipt::parse)?,
             present: super::ASSURANCE_ATTRIBUTES.into_iter().filter(|name| get(name).is_some()).collect(),
@@ -195,8 +202,4 @@ fn parsed<T>(
 
 fn level(text: &str) -> Option<AssuranceLevel> {
     text.parse().ok().and_then(|number| AssuranceLevel::new(number).ok())
-}
-
-fn status(text: &str) -> Option<IdvStatus> {
-    IdvStatus::ALL.into_iter().find(|status| status.as_str() == text)
 }

@@ -1,6 +1,7 @@
 //! The users, by Amazon Cognito (API reference: `AdminGetUser`, `AdminUpdateUserAttributes`, `AdminConfirmSignUp`).
 
 use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::operation::RequestId as _;
 use aws_sdk_cognitoidentityprovider::operation::admin_get_user::AdminGetUserOutput;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserStatusType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -10,6 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::connection::AwsConnection;
 use super::failure::{Failure, Sort};
 use crate::assurance::{Assurance, AttributeChange, UserRecord, UserStatus};
+use crate::audit::ChangeCall;
 use crate::ports::{DirectoryError, Fault, UserDirectory};
 use crate::timestamp::Timestamp;
 use crate::verification::{PoolId, UserReference, Username};
@@ -59,17 +61,23 @@ impl UserDirectory for CognitoDirectory {
         }
     }
 
-    async fn write(&self, user: &UserReference, changes: &[AttributeChange]) -> Result<(), DirectoryError> {
+    async fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
         let attributes: Result<Vec<_>, _> = changes.iter().map(attribute).collect();
         let request = self.client.admin_update_user_attributes().user_pool_id(user.pool.as_str());
         let request = request.username(user.username.as_str()).set_user_attributes(Some(attributes?));
-        request.send().await.map(drop).map_err(|error| failed(UPDATE, &error))
+        let answer = request.send().await.map_err(|error| failed(UPDATE, &error))?;
+        Ok(ChangeCall { call: UPDATE, request_id: answer.request_id().map(str::to_owned) })
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<(), DirectoryError> {
+    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
         let request = self.client.admin_confirm_sign_up().user_pool_id(user.pool.as_str());
         let answer = request.username(user.username.as_str()).send().await;
-        answer.map(drop).map_err(|error| failed(CONFIRM, &error))
+        let answer = answer.map_err(|error| failed(CONFIRM, &error))?;
+        Ok(ChangeCall { call: CONFIRM, request_id: answer.request_id().map(str::to_owned) })
     }
 }
 
@@ -97,6 +105,7 @@ fn read(answer: &AdminGetUserOutput) -> Result<UserRecord, DirectoryError> {
             _ => UserStatus::Other,
         },
         created_at: Timestamp::from_unix_millis(created),
+        sub: value("sub").map(str::to_owned),
         assurance: Assurance::read(value),
     })
 }

@@ -34,7 +34,9 @@ async fn run() -> Result<(), Error> {
     }
     let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
     let unbound = if config.profile.binds_timestamp() { "" } else { ", unbound timestamps allowed" };
-    let audit = FunctionLog::new(&config.metrics_namespace);
+    let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+    let writer = telemetry::writer("callback", &stream, started.at());
+    let audit = FunctionLog::new(&config.metrics_namespace, writer);
     audit.record(&started.detail(format!("callback, profile {}{unbound}", config.profile)))?;
 
     let intake = Arc::new(Intake { queue, keys, audit, clock: SystemClock, profile: config.profile });

@@ -38,7 +38,9 @@ async fn run() -> Result<(), Error> {
         tracing::warn!(%fault, "the user pool could not be asked");
     }
     let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
-    let audit = FunctionLog::new(&config.metrics_namespace);
+    let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+    let writer = telemetry::writer("consumer", &stream, started.at());
+    let audit = FunctionLog::new(&config.metrics_namespace, writer);
     audit.record(&started.detail("consumer"))?;
 
     let consumer = Arc::new(Consumer {

@@ -1,6 +1,7 @@
 //! `idvctl`: the command line. Exit codes: 0 done, 1 the outcome is no, 2 usage, 3 something could not be reached.
 
 mod args;
+mod audit_file;
 mod captured;
 mod client;
 mod demo;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::assurance::{
     ASSURANCE_ATTRIBUTES, Assurance, AttributeChange, MAXIMUM_VALUE_CHARS, UserRecord, UserStatus,
 };
+use crate::audit::ChangeCall;
 use crate::delivery::hex;
 use crate::ports::{Clock, DirectoryError, Fault, UserDirectory};
 use crate::timestamp::Timestamp;
@@ -315,7 +316,11 @@ impl<C: Clock> UserDirectory for UserPool<C> {
         }
     }
 
-    async fn write(&self, user: &UserReference, changes: &[AttributeChange]) -> Result<(), DirectoryError> {
+    async fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
         let attributes: Vec<_> = changes
             .iter()
             .map(|change| match change {
@@ -326,13 +331,17 @@ impl<C: Clock> UserDirectory for UserPool<C> {
         let written = self
             .reach(user)
             .and_then(|()| self.admin_update_user_attributes(user.username.as_str(), &attributes));
-        written.map_err(|error| failed("AdminUpdateUserAttributes", error))
+        made("AdminUpdateUserAttributes", written)
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<(), DirectoryError> {
+    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
         let confirmed = self.reach(user).and_then(|()| self.admin_confirm_sign_up(user.username.as_str()));
-        confirmed.map_err(|error| failed("AdminConfirmSignUp", error))
+        made("AdminConfirmSignUp", confirmed)
     }
+}
+
+fn made(call: &'static str, outcome: Result<(), PoolError>) -> Result<ChangeCall, DirectoryError> {
+    outcome.map(|()| ChangeCall { call, request_id: None }).map_err(|error| failed(call, error))
 }
 
 fn record(user: &User) -> Result<UserRecord, DirectoryError> {
@@ -344,6 +353,7 @@ fn record(user: &User) -> Result<UserRecord, DirectoryError> {
             "CONFIRMED" => UserStatus::Confirmed,
             _ => UserStatus::Other,
         },
+        sub: user.attributes.get("sub").cloned(),
         created_at: user.created_at,
         assurance: Assurance::read(|name| user.attributes.get(name).map(String::as_str)),
     })

@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use crate::assurance::QuarantineReason;
 use crate::correction::{Statement, not_ours};
-use crate::envelope::BodyDigest;
+use crate::envelope::{BodyDigest, group_id};
 use crate::key_ring::KeyRing;
 use crate::ports::DeadLetter;
 use crate::settlement::dead_letter_attributes as attribute;
 use crate::timestamp::Timestamp;
+use crate::verification::UserReference;
 
 pub use apply::{Applied, Apply, Journal, Pacing, Progress, Stage, Stopped};
 pub use foresee::Foresight;
@@ -45,7 +46,7 @@ pub struct Letter {
     pub detail: Option<String>,
     /// The receipt, where the envelope opens.
     pub receipt: Option<String>,
-    /// The user's pseudonym, where the envelope opens.
+    /// A handle of the user, where the envelope opens: for telling users apart, and for nothing else.
     pub user: Option<String>,
     /// How often it was received before it died.
     pub attempts: Option<String>,
@@ -66,10 +67,10 @@ pub struct Letter {
 impl Letter {
     /// Reads what may be shown. The queue keeps letters for so long.
     pub fn read(letter: &DeadLetter, ring: &KeyRing, retention: Duration) -> Self {
-        Self::of(letter, open(letter, ring).as_ref().ok(), ring, retention)
+        Self::of(letter, open(letter, ring).as_ref().ok(), retention)
     }
 
-    fn of(letter: &DeadLetter, statement: Option<&Statement>, ring: &KeyRing, retention: Duration) -> Self {
+    fn of(letter: &DeadLetter, statement: Option<&Statement>, retention: Duration) -> Self {
         let text = |name: &str| letter.attributes.get(name).cloned();
         let event = statement.and_then(|statement| statement.event().ok());
         let receipt = statement.map(|statement| statement.envelope.receipt_id().as_str().to_owned());
@@ -79,7 +80,7 @@ impl Letter {
             reason: text(attribute::REASON).unwrap_or_else(|| NO_REASON.to_owned()),
             detail: text(attribute::DETAIL),
             receipt: receipt.or_else(|| text(attribute::RECEIPT)),
-            user: event.map(|event| crate::audit::pseudonym(&ring.audit, &event.user)),
+            user: event.map(|event| handle(&event.user)),
             attempts: text(attribute::ATTEMPTS),
             version: text(attribute::VERSION),
             fingerprint: fingerprint(&letter.attributes),
@@ -96,6 +97,12 @@ fn fingerprint(attributes: &BTreeMap<String, String>) -> String {
     let text = |name: &str, none| attributes.get(name).map_or(none, String::as_str);
     let (reason, detail) = (text(attribute::REASON, NO_REASON), text(attribute::DETAIL, "-"));
     format!("{reason} {detail} {}", text(attribute::VERSION, "-"))
+}
+
+/// A user's handle: `g_` and the beginning of the group that their events have on the queue. It leads from a letter to the
+/// user's others, and not into the audit log.
+fn handle(user: &UserReference) -> String {
+    format!("g_{}", group_id(user).chars().take(12).collect::<String>())
 }
 
 /// The digest of a letter's body as it lies in the queue.

@@ -83,8 +83,11 @@ pub struct PlannedLetter {
     pub fingerprint: String,
     /// The receipt.
     pub receipt_id: String,
-    /// The user's pseudonym.
+    /// The user's handle.
     pub user: String,
+    /// The user's pseudonym in the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pseudonym: Option<String>,
     /// The user's pool.
     pub user_pool: String,
     /// The user's name.
@@ -169,7 +172,7 @@ impl Plan {
             seen += 1;
             watch(Planning::Seen(seen));
             let opened = open(&dead, ring);
-            let letter = Letter::of(&dead, opened.as_ref().ok(), ring, retention);
+            let letter = Letter::of(&dead, opened.as_ref().ok(), retention);
             if selection.takes(&letter) {
                 chosen.push((letter, opened));
             }
@@ -249,12 +252,14 @@ fn planned(
     ring: &KeyRing,
 ) -> PlannedLetter {
     let event = &foreseen.event;
+    let sub = foreseen.user.as_ref().and_then(|user| user.sub.as_deref());
     PlannedLetter {
         message_id: letter.id.clone(),
         body_sha256: letter.body_sha256.clone(),
         fingerprint: letter.fingerprint.clone(),
         receipt_id: letter.receipt.clone().unwrap_or_default(),
-        user: pseudonym(&ring.audit, &event.user),
+        user: super::handle(&event.user),
+        pseudonym: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
         user_pool: event.user.pool.as_str().to_owned(),
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),

@@ -9,14 +9,14 @@ mod batch;
 mod pace;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
 pub use pace::Pace;
 
 use crate::assurance::{Decision, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide};
-use crate::audit::{AuditCode, AuditRecord, CODE_VERSION};
+use crate::audit::{AuditCode, AuditRecord, CODE_VERSION, ChangeCall, DecisionFacts, pseudonym};
 use crate::binding::Binding;
 use crate::correction::{Statement, not_ours};
 use crate::envelope::Envelope;
@@ -124,6 +124,14 @@ impl From<KeyStoreError> for Unsettled {
 struct Opened {
     statement: Statement,
     ring: Arc<KeyRing>,
+    /// What is known of the user, once they were read.
+    known: OnceLock<Known>,
+}
+
+/// What is told of a user and of the decision.
+struct Known {
+    pseudonym: Option<String>,
+    facts: DecisionFacts,
 }
 
 impl<D, Q, S, A, C> Consumer<D, Q, S, A, C>
@@ -172,7 +180,7 @@ where
             let (reason, detail) = not_ours(error);
             Unsettled::Quarantine(reason, detail.to_owned())
         })?;
-        Ok(Opened { statement, ring })
+        Ok(Opened { statement, ring, known: OnceLock::new() })
     }
 
     async fn settle_event(
@@ -191,6 +199,12 @@ where
         let user = self.find(&event.user).await?;
         let binding = self.check_binding(&opened.statement, &opened.ring).await?;
         let facts = opened.statement.facts(event, user.as_ref(), binding, self.clock.now());
+        let audit_key = &opened.ring.audit;
+        let sub = user.as_ref().and_then(|user| user.sub.as_deref());
+        opened.known.get_or_init(|| Known {
+            pseudonym: sub.map(|sub| pseudonym(audit_key, &event.user.pool, sub)),
+            facts: DecisionFacts::of(&facts, &self.policy, audit_key),
+        });
         match (decide(&facts, &self.policy), &user) {
             (Decision::Settle(settlement), Some(user)) => {
                 self.carry_out(message, opened, event, user, &settlement).await
@@ -233,29 +247,35 @@ where
         user: &UserRecord,
         settlement: &Settlement,
     ) -> Result<(), Unsettled> {
+        let mut calls = Vec::new();
         if !settlement.changes.is_empty() {
             self.pace.write(&self.clock).await;
             let written = self.directory.write(&event.user, &settlement.changes).await;
-            written.map_err(|error| Unsettled::from_directory(error, QuarantineReason::WriteRefused))?;
+            let refused = QuarantineReason::WriteRefused;
+            calls.push(written.map_err(|error| Unsettled::from_directory(error, refused))?);
         }
         if settlement.confirm {
-            self.confirm(&event.user).await?;
+            calls.extend(self.confirm(&event.user).await?);
         }
         let before = user.assurance.as_ref().ok().and_then(|assurance| assurance.ial);
         let mut record = self.record_of(message, AuditCode::Settled(settlement.outcome), Some(opened));
         record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
         record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
         record.confirmed = Some(settlement.confirm);
+        record.calls = calls;
         self.store(&record)
     }
 
     /// Confirming a confirmed user is refused with the same code as a real refusal, so the user is asked.
-    async fn confirm(&self, user: &UserReference) -> Result<(), Unsettled> {
-        let Err(error) = self.directory.confirm(user).await else { return Ok(()) };
+    async fn confirm(&self, user: &UserReference) -> Result<Option<ChangeCall>, Unsettled> {
+        let error = match self.directory.confirm(user).await {
+            Ok(call) => return Ok(Some(call)),
+            Err(error) => error,
+        };
         if let DirectoryError::Refused(_) = error {
             let now = self.find(user).await?;
             if now.is_some_and(|user| user.status == UserStatus::Confirmed) {
-                return Ok(());
+                return Ok(None);
             }
         }
         Err(Unsettled::from_directory(error, QuarantineReason::ConfirmRefused))
@@ -301,12 +321,18 @@ where
     }
 
     fn record_of(&self, message: &ReceivedMessage, code: AuditCode, opened: Option<&Opened>) -> AuditRecord {
-        let record = AuditRecord::new(code, self.clock.now());
-        let mut record = match opened {
-            Some(Opened { statement, ring }) => record.about_statement(statement, &ring.audit),
-            None => record,
-        };
-        record.seconds_since_received = opened.map(|opened| waited(&opened.statement.envelope, record.at()));
+        let mut record = AuditRecord::new(code, self.clock.now());
+        if let Some(opened) = opened {
+            record = record.about_statement(&opened.statement);
+            record.seconds_since_received = Some(waited(&opened.statement.envelope, record.at()));
+        }
+        if let Some(known) = opened.and_then(|opened| opened.known.get()) {
+            record.user.clone_from(&known.pseudonym);
+            // What was decided stands with what it was decided by; what comes back is decided anew.
+            if matches!(code, AuditCode::Settled(_) | AuditCode::Quarantined) {
+                record.facts = Some(Box::new(known.facts.clone()));
+            }
+        }
         record.message_id = Some(message.id.clone());
         record.attempt = Some(message.attempt);
         record

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::assurance::{AttributeChange, UserRecord};
-use idv_callback::audit::CODE_VERSION;
+use idv_callback::audit::{CODE_VERSION, ChangeCall};
 use idv_callback::lambda::handle_sqs;
 use idv_callback::local::{LocalQueues, Quotas, UserPool, batch_event};
 use idv_callback::ports::{
@@ -59,12 +59,16 @@ impl UserDirectory for Moody {
         self.pool.find(user).await
     }
 
-    async fn write(&self, user: &UserReference, changes: &[AttributeChange]) -> Result<(), DirectoryError> {
+    async fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
         self.check("write")?;
         self.pool.write(user, changes).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<(), DirectoryError> {
+    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
         self.check("confirm")?;
         self.pool.confirm(user).await
     }
@@ -132,11 +136,15 @@ impl UserDirectory for Slow {
         self.0.find(user).await
     }
 
-    async fn write(&self, user: &UserReference, changes: &[AttributeChange]) -> Result<(), DirectoryError> {
+    async fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
         self.0.write(user, changes).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<(), DirectoryError> {
+    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
         self.0.confirm(user).await
     }
 }
@@ -316,11 +324,15 @@ impl UserDirectory for Racing {
         self.0.find(user).await
     }
 
-    async fn write(&self, user: &UserReference, changes: &[AttributeChange]) -> Result<(), DirectoryError> {
+    async fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
         self.0.write(user, changes).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<(), DirectoryError> {
+    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
         self.0.pool.admin_confirm_sign_up(user.username.as_str()).unwrap();
         self.0.confirm(user).await
     }

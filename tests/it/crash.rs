@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::assurance::{AttributeChange, UserRecord};
+use idv_callback::audit::ChangeCall;
 use idv_callback::local::{LocalQueues, UserPool};
 use idv_callback::ports::{
     DeadLetters, DirectoryError, Fault, MessageSource as _, QueueError, ReceivedMessage, Redelivery,
@@ -82,11 +83,15 @@ impl UserDirectory for Directory {
         self.0.play(self.0.pool.find(user), passing()).await
     }
 
-    async fn write(&self, user: &UserReference, changes: &[AttributeChange]) -> Result<(), DirectoryError> {
+    async fn write(
+        &self,
+        user: &UserReference,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
         self.0.play(self.0.pool.write(user, changes), passing()).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<(), DirectoryError> {
+    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
         self.0.play(self.0.pool.confirm(user), passing()).await
     }
 }

@@ -255,7 +255,8 @@ async fn the_loop_closes_on_the_deployed_template() {
     let (plan, log) = (plan.to_str().unwrap(), log.to_str().unwrap());
     let made = stack.idvctl(&["dlq", "plan", "--because", "T-1", "-o", plan, "--audit-log", log]).await;
     assert_eq!(made.0, 0, "{}", made.1);
-    let act: Value = serde_json::from_str(&std::fs::read_to_string(log).unwrap()).unwrap();
+    let log = std::fs::read_to_string(log).unwrap();
+    let act: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
     assert_eq!(act["operator"], "arn:aws:iam::000000000000:root", "the caller is who STS says it is");
     let ask = json!({ "QueueUrl": stack.output("DeadLetterQueueUrl"), "MessageAttributeNames": ["All"] });
     let letters = stack.emulator.call("sqs", "ReceiveMessage", ask).await;

@@ -158,7 +158,7 @@ fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output)
 fn redriven(log: &OperatorLog, plan: &Plan, letter: &PlannedLetter) -> crate::audit::AuditRecord {
     let mut record = log.act(AuditCode::Redriven, &plan.because);
     record.receipt_id = Some(letter.receipt_id.clone());
-    record.user = Some(letter.user.clone());
+    record.user.clone_from(&letter.pseudonym);
     record.message_id = Some(letter.message_id.clone());
     record.plan_sha256 = Some(plan.digest().to_owned());
     record

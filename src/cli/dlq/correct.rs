@@ -75,12 +75,17 @@ impl Proposal {
         user.ok_or_else(|| Failure::usage("there is no user of that name in the letter's pool"))
     }
 
-    fn record(&self, log: &OperatorLog, code: AuditCode, desk: &Desk<'_>) -> Result<AuditRecord, Failure> {
+    fn record(
+        &self,
+        log: &OperatorLog,
+        code: AuditCode,
+        (desk, user): (&Desk<'_>, &UserRecord),
+    ) -> Result<AuditRecord, Failure> {
         let mut record = log.act(code, &self.because);
         record.receipt_id = Some(self.receipt_id.clone());
         record.message_id = Some(self.message_id.clone());
-        record.user = Some(pseudonym(&desk.ring.audit, &self.user(&self.username)?));
-        record.named_user = Some(pseudonym(&desk.ring.audit, &self.user(&self.named)?));
+        let pool = self.user(&self.username)?.pool;
+        record.user = user.sub.as_deref().map(|sub| pseudonym(&desk.ring.audit, &pool, sub));
         Ok(record)
     }
 }
@@ -105,8 +110,8 @@ pub(super) async fn propose(
         because: options.because.clone(),
         by: log.who.clone(),
     };
-    proposal.find_user(desk, &users).await?;
-    log.write(&proposal.record(&log, AuditCode::CorrectionProposed, desk)?)?;
+    let user = proposal.find_user(desk, &users).await?;
+    log.write(&proposal.record(&log, AuditCode::CorrectionProposed, (desk, &user))?)?;
     write_new(&options.output, &proposal)?;
     let file = options.output.display();
     output
@@ -140,7 +145,7 @@ pub(super) async fn approve(
         return Err(Failure::usage("the letter says something else than the correction says of it"));
     }
     let user = proposal.find_user(desk, &users).await?;
-    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, desk)?)?;
+    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, (desk, &user))?)?;
     let signed = sign_statement(&desk.connection, &proposal.digest()?).await;
     let (who, signed) = signed.map_err(|fault| Failure::unreachable(fault.to_string()))?;
     let approval = approval_path(&options.correction);
@@ -167,7 +172,7 @@ pub(super) async fn approve(
 /// The correction of this file, approved by somebody else and sealed; with the message that it is about.
 pub(super) async fn sealed(
     desk: &Desk<'_>,
-    log: &OperatorLog,
+    (log, users): (&OperatorLog, &Users),
     path: &Path,
 ) -> Result<(String, Correction), Failure> {
     let proposal = Proposal::read(path)?;
@@ -191,7 +196,8 @@ pub(super) async fn sealed(
     };
     let key = desk.ring.seal.first().ok_or_else(|| Failure::usage("the ring has no seal key"))?;
     let correction = Correction::new(content, key).map_err(complaint_of(path))?;
-    let mut record = proposal.record(log, AuditCode::CorrectionSealed, desk)?;
+    let user = proposal.find_user(desk, users).await?;
+    let mut record = proposal.record(log, AuditCode::CorrectionSealed, (desk, &user))?;
     record.approved_by = Some(approved_by);
     log.write(&record)?;
     Ok((proposal.message_id, correction))

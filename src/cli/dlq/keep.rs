@@ -79,7 +79,6 @@ pub(super) async fn discard(
         let shown = Letter::read(letter, &desk.ring, depth.retention);
         let mut record = log.act(AuditCode::Discarded, &options.because);
         record.receipt_id = shown.receipt;
-        record.user = shown.user;
         record.message_id = Some(letter.id.clone());
         let written = log.write(&record.detail(format!("{} body {}", shown.reason, shown.body_sha256)));
         let removed = match written {

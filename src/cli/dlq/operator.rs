@@ -1,23 +1,22 @@
-//! The record of what operators do: one audit record a line, appended to a file.
+//! The record of what operators do, in a file.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::audit::{AuditCode, AuditRecord};
+use crate::cli::audit_file::AuditFile;
 use crate::cli::output::Failure;
-use crate::cli::private_file;
 use crate::clock::SystemClock;
-use crate::ports::Clock as _;
+use crate::ports::{AuditSink as _, Clock as _};
 
 /// Who works, and where that is written down.
 pub(super) struct OperatorLog {
-    path: PathBuf,
+    file: AuditFile,
     pub(super) who: String,
 }
 
 impl OperatorLog {
     pub(super) fn new(path: &Path, who: String) -> Self {
-        Self { path: path.to_owned(), who }
+        Self { file: AuditFile::new(path, "operator"), who }
     }
 
     /// An act of this operator, now.
@@ -29,11 +28,8 @@ impl OperatorLog {
 
     /// Writes it down. What is not written down must not be done.
     pub(super) fn write(&self, record: &AuditRecord) -> Result<(), Failure> {
-        let complaint =
-            |error: std::io::Error| Failure::usage(format!("--audit-log {}: {error}", self.path.display()));
-        let mut line = serde_json::to_vec(record).map_err(|error| Failure::usage(error.to_string()))?;
-        line.push(b'\n');
-        let mut file = private_file::append(&self.path).map_err(complaint)?;
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(complaint)
+        let written = self.file.record(record);
+        written
+            .map_err(|error| Failure::usage(format!("--audit-log {}: {error}", self.file.path().display())))
     }
 }

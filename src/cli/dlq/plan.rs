@@ -31,7 +31,7 @@ pub(super) async fn make(
     let users = desk.users()?;
     let log = desk.log().await?;
     if let Some(path) = &options.correction {
-        let (message_id, correction) = correct::sealed(desk, &log, path).await?;
+        let (message_id, correction) = correct::sealed(desk, (&log, &users), path).await?;
         selection.ids.push(message_id.clone());
         selection.corrections.insert(message_id, correction);
     }

@@ -1,129 +1,32 @@
 //! The audit log: one JSON line for each change of state, each with a stable code and the receipt id as its thread.
 //!
-//! Who a record is about stands in it as a pseudonym: an HMAC over pool and user name under the audit key. Whoever
-//! holds that key and knows a name can look for it; nobody can read a name out of the log.
+//! Who a record is about stands in it as a pseudonym: an HMAC, under the audit key, over the pool and the user's `sub`. That is a
+//! random value which Cognito keeps with the user and nowhere else: whoever holds the audit key and may read the user can look
+//! for them; when the user is deleted, nobody can. A callback that was accepted names no user: it is found by its receipt.
+
+mod chain;
+mod code;
+mod facts;
 
 use serde::Serialize;
 
-use crate::assurance::{QuarantineReason, Settled};
+pub use chain::{Chain, HEARTBEAT, NO_RECORD};
+pub use code::AuditCode;
+pub use facts::{ApprovalFacts, DecisionFacts, UserFacts};
+
+use crate::assurance::QuarantineReason;
 use crate::correction::Statement;
 use crate::delivery::hex;
 use crate::envelope::{Content, Envelope};
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
-use crate::verification::{PoolId, UserReference};
+use crate::verification::{PoolId, Subject};
+
+/// The form of a record.
+pub const SCHEMA: &str = "idv-audit/1";
 
 /// The version of the code, as it stands in every record.
 pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What happened. The codes never change their meaning; a new meaning gets a new code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditCode {
-    /// A process started.
-    Started,
-    /// A callback was authenticated, read and enqueued.
-    Accepted,
-    /// A callback was authenticated and enqueued, but its body cannot be read.
-    AcceptedUnreadable,
-    /// A callback was not authenticated.
-    Refused,
-    /// A request was not a callback at all: path, method, type, size, encoding.
-    Rejected,
-    /// A callback could not be taken in now; the sender was asked to send it again.
-    Deferred,
-    /// The event was settled like this.
-    Settled(Settled),
-    /// A synthetic callback came through; it is about nobody.
-    Probed,
-    /// The message went to the dead letters.
-    Quarantined,
-    /// The message goes back to the queue because of a fault that passes.
-    Retried,
-    /// The message goes back to the queue because of a fault that an operator must mend.
-    Misconfigured,
-    /// The message goes back to the queue untried: too little time, or behind one of its user's that failed.
-    Left,
-    /// An operator looked through the dead letters and made a plan.
-    Planned,
-    /// An operator sent a dead letter back to the queue.
-    Redriven,
-    /// An operator's run through a plan ended.
-    RedriveEnded,
-    /// An operator says that a dead letter is about another user than the one it names.
-    CorrectionProposed,
-    /// Another operator approved that.
-    CorrectionApproved,
-    /// The correction was sealed into a plan.
-    CorrectionSealed,
-    /// An operator copied dead letters into an archive.
-    Archived,
-    /// An operator deleted a dead letter that is in an archive.
-    Discarded,
-}
-
-impl AuditCode {
-    /// Every code, for tables and tests.
-    pub const ALL: [Self; 26] = [
-        Self::Started,
-        Self::Accepted,
-        Self::AcceptedUnreadable,
-        Self::Refused,
-        Self::Rejected,
-        Self::Deferred,
-        Self::Settled(Settled::Applied),
-        Self::Settled(Settled::Recorded),
-        Self::Settled(Settled::Insufficient),
-        Self::Settled(Settled::Revoked),
-        Self::Settled(Settled::Noted),
-        Self::Settled(Settled::Superseded),
-        Self::Settled(Settled::Duplicate),
-        Self::Probed,
-        Self::Quarantined,
-        Self::Retried,
-        Self::Misconfigured,
-        Self::Left,
-        Self::Planned,
-        Self::Redriven,
-        Self::RedriveEnded,
-        Self::CorrectionProposed,
-        Self::CorrectionApproved,
-        Self::CorrectionSealed,
-        Self::Archived,
-        Self::Discarded,
-    ];
-
-    /// The code and its word.
-    pub fn code_and_word(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Started => ("IDV0001", "started"),
-            Self::Accepted => ("IDV1001", "accepted"),
-            Self::AcceptedUnreadable => ("IDV1002", "accepted_unreadable"),
-            Self::Refused => ("IDV1101", "refused"),
-            Self::Rejected => ("IDV1102", "rejected"),
-            Self::Deferred => ("IDV1201", "deferred"),
-            Self::Settled(Settled::Applied) => ("IDV2001", "applied"),
-            Self::Settled(Settled::Recorded) => ("IDV2002", "recorded"),
-            Self::Settled(Settled::Insufficient) => ("IDV2003", "insufficient"),
-            Self::Settled(Settled::Revoked) => ("IDV2004", "revoked"),
-            Self::Settled(Settled::Noted) => ("IDV2005", "noted"),
-            Self::Settled(Settled::Superseded) => ("IDV2006", "superseded"),
-            Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
-            Self::Probed => ("IDV2008", "probed"),
-            Self::Quarantined => ("IDV2101", "quarantined"),
-            Self::Retried => ("IDV2201", "retried"),
-            Self::Misconfigured => ("IDV2202", "misconfigured"),
-            Self::Left => ("IDV2203", "left"),
-            Self::Planned => ("IDV3001", "planned"),
-            Self::Redriven => ("IDV3002", "redriven"),
-            Self::RedriveEnded => ("IDV3003", "redrive_ended"),
-            Self::CorrectionProposed => ("IDV3004", "correction_proposed"),
-            Self::CorrectionApproved => ("IDV3005", "correction_approved"),
-            Self::CorrectionSealed => ("IDV3006", "correction_sealed"),
-            Self::Archived => ("IDV3101", "archived"),
-            Self::Discarded => ("IDV3102", "discarded"),
-        }
-    }
-}
 
 /// One record.
 #[derive(Clone, Debug, Serialize)]
@@ -160,9 +63,6 @@ pub struct AuditRecord {
     /// The user's pseudonym.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The pseudonym of the user that the callback names, where operators said that it is about another.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub named_user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_pool: Option<String>,
     /// Why: a stable word.
@@ -204,6 +104,22 @@ pub struct AuditRecord {
     /// How long ago the callback was received, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_since_received: Option<f64>,
+    /// What the decision depended on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Box<DecisionFacts>>,
+    /// The calls that changed the user, by AWS' request id, as `CloudTrail` has it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ChangeCall>,
+}
+
+/// A call that changed a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangeCall {
+    /// The call: `AdminUpdateUserAttributes`.
+    pub call: &'static str,
+    /// AWS' id of the request, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl AuditRecord {
@@ -214,7 +130,7 @@ impl AuditRecord {
         Self {
             kind,
             when: at,
-            schema: "idv-audit/1",
+            schema: SCHEMA,
             code,
             event,
             at: at.to_string(),
@@ -228,7 +144,6 @@ impl AuditRecord {
             unbound_timestamp: false,
             synthetic: false,
             user: None,
-            named_user: None,
             user_pool: None,
             reason: None,
             detail: None,
@@ -243,12 +158,14 @@ impl AuditRecord {
             plan_sha256: None,
             letters: None,
             seconds_since_received: None,
+            facts: None,
+            calls: Vec::new(),
         }
     }
 
     /// With all that may be told of this accepted callback.
     #[must_use]
-    pub fn about(mut self, envelope: &Envelope, audit_key: &Key) -> Self {
+    pub fn about(mut self, envelope: &Envelope) -> Self {
         self.receipt_id = Some(envelope.receipt_id().as_str().to_owned());
         self.event_id = envelope.event_id().map(ToString::to_string);
         self.body_sha256 = Some(envelope.body_sha256.as_str().to_owned());
@@ -257,19 +174,17 @@ impl AuditRecord {
         if let Content::Event(event) = &envelope.content {
             self.session_id = Some(event.session.to_string());
             self.synthetic = event.user.pool.is_synthetic();
-            self.user = Some(pseudonym(audit_key, &event.user));
             // What does not have the form of a pool's id could be anything.
             self.user_pool = PoolId::of_real_pool(event.user.pool.as_str()).ok().map(|pool| pool.to_string());
         }
         self
     }
 
-    /// With all that may be told of this callback, and of whom it is about where the sender had another name for them.
+    /// With all that may be told of this callback, and who says whom it is about where that is not who it names.
     #[must_use]
-    pub fn about_statement(self, statement: &Statement, audit_key: &Key) -> Self {
-        let mut record = self.about(&statement.envelope, audit_key);
-        if let (Ok(event), Ok(Some(correction))) = (statement.event(), statement.correction()) {
-            record.named_user = record.user.replace(pseudonym(audit_key, &event.user));
+    pub fn about_statement(self, statement: &Statement) -> Self {
+        let mut record = self.about(&statement.envelope);
+        if let Ok(Some(correction)) = statement.correction() {
             record.operator = Some(correction.content().by.clone());
             record.approved_by = Some(correction.content().approved_by.clone());
         }
@@ -318,22 +233,17 @@ impl AuditRecord {
 }
 
 /// The pseudonym of a user: `u_` and 32 hexadecimal digits.
-pub fn pseudonym(audit_key: &Key, user: &UserReference) -> String {
-    let (pool, username) = (user.pool.as_str().as_bytes(), user.username.as_str().to_lowercase());
-    let tag = audit_key.secret.mac(&[b"idv-callback/pseudonym/1\n", pool, b"\n", username.as_bytes()]);
-    let digits: String = hex(&tag.to_bytes()).chars().take(32).collect();
-    format!("u_{digits}")
+pub fn pseudonym(audit_key: &Key, pool: &PoolId, sub: &str) -> String {
+    let parts: [&[u8]; 4] = [b"idv-callback/pseudonym/2\n", pool.as_str().as_bytes(), b"\n", sub.as_bytes()];
+    format!("u_{}", digits(audit_key, &parts))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::AuditCode;
+/// The pseudonym of a subject, as one user has it: `s_` and 32 hexadecimal digits.
+fn subject_pseudonym(audit_key: &Key, sub: &str, subject: &Subject) -> String {
+    let parts: [&[u8]; 4] = [b"idv-callback/subject/1\n", sub.as_bytes(), b"\n", subject.as_str().as_bytes()];
+    format!("s_{}", digits(audit_key, &parts))
+}
 
-    #[test]
-    fn no_two_events_share_a_code_or_a_word() {
-        let pairs: Vec<_> = AuditCode::ALL.iter().map(|code| code.code_and_word()).collect();
-        for (index, (code, word)) in pairs.iter().enumerate() {
-            assert!(pairs.iter().skip(index + 1).all(|(c, w)| c != code && w != word), "{code} {word}");
-        }
-    }
+fn digits(audit_key: &Key, parts: &[&[u8]]) -> String {
+    hex(&audit_key.secret.mac(parts).to_bytes()).chars().take(32).collect()
 }

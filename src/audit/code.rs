@@ -1,0 +1,175 @@
+//! What happened, as a code that never changes its meaning.
+
+use crate::assurance::Settled;
+
+/// What happened. The codes never change their meaning; a new meaning gets a new code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditCode {
+    /// A writer of the audit log begins.
+    Started,
+    /// A writer that said nothing for a while is still there.
+    Alive,
+    /// A writer ends.
+    Stopped,
+    /// A callback was authenticated, read and enqueued.
+    Accepted,
+    /// A callback was authenticated and enqueued, but its body cannot be read.
+    AcceptedUnreadable,
+    /// A callback was not authenticated.
+    Refused,
+    /// A request was not a callback at all: path, method, type, size, encoding.
+    Rejected,
+    /// A callback could not be taken in now; the sender was asked to send it again.
+    Deferred,
+    /// The event was settled like this.
+    Settled(Settled),
+    /// A synthetic callback came through; it is about nobody.
+    Probed,
+    /// The message went to the dead letters.
+    Quarantined,
+    /// The message goes back to the queue because of a fault that passes.
+    Retried,
+    /// The message goes back to the queue because of a fault that an operator must mend.
+    Misconfigured,
+    /// The message goes back to the queue untried: too little time, or behind one of its user's that failed.
+    Left,
+    /// An operator looked through the dead letters and made a plan.
+    Planned,
+    /// An operator sent a dead letter back to the queue.
+    Redriven,
+    /// An operator's run through a plan ended.
+    RedriveEnded,
+    /// An operator says that a dead letter is about another user than the one it names.
+    CorrectionProposed,
+    /// Another operator approved that.
+    CorrectionApproved,
+    /// The correction was sealed into a plan.
+    CorrectionSealed,
+    /// An operator copied dead letters into an archive.
+    Archived,
+    /// An operator deleted a dead letter that is in an archive.
+    Discarded,
+}
+
+impl AuditCode {
+    /// Every code, for tables and tests.
+    pub const ALL: [Self; 28] = [
+        Self::Started,
+        Self::Alive,
+        Self::Stopped,
+        Self::Accepted,
+        Self::AcceptedUnreadable,
+        Self::Refused,
+        Self::Rejected,
+        Self::Deferred,
+        Self::Settled(Settled::Applied),
+        Self::Settled(Settled::Recorded),
+        Self::Settled(Settled::Insufficient),
+        Self::Settled(Settled::Revoked),
+        Self::Settled(Settled::Noted),
+        Self::Settled(Settled::Superseded),
+        Self::Settled(Settled::Duplicate),
+        Self::Probed,
+        Self::Quarantined,
+        Self::Retried,
+        Self::Misconfigured,
+        Self::Left,
+        Self::Planned,
+        Self::Redriven,
+        Self::RedriveEnded,
+        Self::CorrectionProposed,
+        Self::CorrectionApproved,
+        Self::CorrectionSealed,
+        Self::Archived,
+        Self::Discarded,
+    ];
+
+    /// The code and its word.
+    pub fn code_and_word(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Started => ("IDV0001", "started"),
+            Self::Alive => ("IDV0002", "alive"),
+            Self::Stopped => ("IDV0003", "stopped"),
+            Self::Accepted => ("IDV1001", "accepted"),
+            Self::AcceptedUnreadable => ("IDV1002", "accepted_unreadable"),
+            Self::Refused => ("IDV1101", "refused"),
+            Self::Rejected => ("IDV1102", "rejected"),
+            Self::Deferred => ("IDV1201", "deferred"),
+            Self::Settled(Settled::Applied) => ("IDV2001", "applied"),
+            Self::Settled(Settled::Recorded) => ("IDV2002", "recorded"),
+            Self::Settled(Settled::Insufficient) => ("IDV2003", "insufficient"),
+            Self::Settled(Settled::Revoked) => ("IDV2004", "revoked"),
+            Self::Settled(Settled::Noted) => ("IDV2005", "noted"),
+            Self::Settled(Settled::Superseded) => ("IDV2006", "superseded"),
+            Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
+            Self::Probed => ("IDV2008", "probed"),
+            Self::Quarantined => ("IDV2101", "quarantined"),
+            Self::Retried => ("IDV2201", "retried"),
+            Self::Misconfigured => ("IDV2202", "misconfigured"),
+            Self::Left => ("IDV2203", "left"),
+            Self::Planned => ("IDV3001", "planned"),
+            Self::Redriven => ("IDV3002", "redriven"),
+            Self::RedriveEnded => ("IDV3003", "redrive_ended"),
+            Self::CorrectionProposed => ("IDV3004", "correction_proposed"),
+            Self::CorrectionApproved => ("IDV3005", "correction_approved"),
+            Self::CorrectionSealed => ("IDV3006", "correction_sealed"),
+            Self::Archived => ("IDV3101", "archived"),
+            Self::Discarded => ("IDV3102", "discarded"),
+        }
+    }
+
+    /// The code's meaning in a sentence, for tables.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Started => "A writer of this log begins: its first record.",
+            Self::Alive => "A writer that had said nothing for some minutes is there.",
+            Self::Stopped => "A writer ends: its last record.",
+            Self::Accepted => "A callback was authenticated, read, and stored on the queue.",
+            Self::AcceptedUnreadable => {
+                "A callback was authenticated and stored on the queue; its body cannot be read."
+            }
+            Self::Refused => "A callback was not authenticated. Nothing of it was kept.",
+            Self::Rejected => "A request was no callback: its path, method, type, size or encoding.",
+            Self::Deferred => "A callback could not be taken in; the sender was asked to send it again.",
+            Self::Settled(Settled::Applied) => "The approval was written onto the user, who is confirmed.",
+            Self::Settled(Settled::Recorded) => {
+                "A result that is no approval was written onto the user, who has none."
+            }
+            Self::Settled(Settled::Insufficient) => {
+                "The approval does not reach what the policy asks for: only its status was written."
+            }
+            Self::Settled(Settled::Revoked) => "The approval that stood was taken back.",
+            Self::Settled(Settled::Noted) => "An approval stands: only the receipt moved on.",
+            Self::Settled(Settled::Superseded) => "Something newer had been applied: nothing was written.",
+            Self::Settled(Settled::Duplicate) => "This very event had been applied: nothing was written.",
+            Self::Probed => "A synthetic callback came through; it is about nobody.",
+            Self::Quarantined => "No rule settles it: the message is among the dead letters.",
+            Self::Retried => "A fault that passes: the message goes back to the queue.",
+            Self::Misconfigured => "A fault that an operator must mend: the message goes back to the queue.",
+            Self::Left => "Untried: too little time, or behind one of the same user's that failed.",
+            Self::Planned => "An operator chose dead letters and forecast what would become of each.",
+            Self::Redriven => "An operator sends a dead letter back to the queue.",
+            Self::RedriveEnded => "An operator's run through a plan ended.",
+            Self::CorrectionProposed => {
+                "An operator says that a dead letter is about another user than the one it names."
+            }
+            Self::CorrectionApproved => "A second operator approves that.",
+            Self::CorrectionSealed => "The approved correction became part of a plan.",
+            Self::Archived => "An operator copied dead letters into an archive.",
+            Self::Discarded => "An operator deleted a dead letter that is in an archive.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AuditCode;
+
+    #[test]
+    fn no_two_events_share_a_code_or_a_word() {
+        let pairs: Vec<_> = AuditCode::ALL.iter().map(|code| code.code_and_word()).collect();
+        for (index, (code, word)) in pairs.iter().enumerate() {
+            assert!(pairs.iter().skip(index + 1).all(|(c, w)| c != code && w != word), "{code} {word}");
+        }
+    }
+}

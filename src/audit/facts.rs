@@ -1,0 +1,321 @@
+//! What a decision depended on, as it stands in its record: enough to decide again, and to say by what the identity was proofed
+//! (NIST SP 800-63A: level, framework, type of evidence, methods, by whom), with a pseudonym for every name.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::subject_pseudonym;
+use crate::assurance::{
+    ASSURANCE_ATTRIBUTES, AppliedReceipt, Assurance, Decision, Facts, IdvStatus, Policy, RecordUnreadable,
+    UserRecord, UserStatus, decide,
+};
+use crate::binding::Binding;
+use crate::envelope::BodyDigest;
+use crate::key_ring::Key;
+use crate::timestamp::Timestamp;
+use crate::verification::{
+    Approval, AssuranceLevel, EventId, Evidence, Framework, Malformed, Outcome, PoolId, SessionId, Subject,
+    UserReference, Username, VerificationEvent,
+};
+
+/// The types of evidence that are told. The provider's other words could be anything.
+const EVIDENCE: [&str; 8] = [
+    "drivers_license",
+    "passport",
+    "id_card",
+    "national_id",
+    "residence_permit",
+    "permanent_resident_card",
+    "visa",
+    "state_id",
+];
+
+/// What the name of a trust framework begins with, to be told.
+const FRAMEWORKS: [&str; 7] = ["nist", "eidas", "kantara", "iso", "gpg45", "dvs", "etsi"];
+
+/// All that a decision depended on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionFacts {
+    /// When it happened, RFC 3339.
+    pub occurred_at: String,
+    /// How the proofing ended.
+    pub status: String,
+    /// Who decided that: the provider. Whether a person looked at it is not told.
+    pub decided_by: String,
+    /// What was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalFacts>,
+    /// How long before the decision the callback was accepted, in milliseconds.
+    pub age_ms: u64,
+    /// What the binding proved: `absent`, `forged`, `vouched`, or when the sign-up started.
+    pub binding: String,
+    /// The user's record before, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserFacts>,
+    /// Whether the pool was on the list.
+    pub pool_allowed: bool,
+    /// The least level that counted.
+    pub minimum_ial: u8,
+    /// Whether a binding was required.
+    pub binding_required: bool,
+}
+
+/// What was approved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalFacts {
+    /// A pseudonym of the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The identity assurance level.
+    pub ial: u8,
+    /// The authenticator assurance level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aal: Option<u8>,
+    /// Whether a living person was there.
+    pub liveness_verified: bool,
+    /// Whether the person is the one on the document.
+    pub match_result: bool,
+    /// The type of the evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// The trust framework and its revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework: Option<String>,
+    /// Until when it holds, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// A user's record before the decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserFacts {
+    /// `unconfirmed`, `confirmed` or `other`.
+    pub status: String,
+    /// When the user was created, RFC 3339.
+    pub created_at: String,
+    /// Whether the callback's name is not the user's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alias: bool,
+    /// The attribute that cannot be read, if one cannot; then the rest is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+    /// A pseudonym of the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The identity assurance level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ial: Option<u8>,
+    /// Where the proofing stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idv_status: Option<String>,
+    /// The session that the status is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What was applied last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// The assurance attributes that had a value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub present: Vec<String>,
+}
+
+impl DecisionFacts {
+    /// The facts of a decision under this policy.
+    pub fn of(facts: &Facts<'_>, policy: &Policy, audit_key: &Key) -> Self {
+        let sub = facts.user.and_then(|user| user.sub.as_deref());
+        let subject = |subject: &Subject| Some(subject_pseudonym(audit_key, sub?, subject));
+        let event = facts.event;
+        Self {
+            occurred_at: event.occurred_at.to_string(),
+            status: status_word(&event.outcome).to_owned(),
+            decided_by: "provider".to_owned(),
+            approval: match &event.outcome {
+                Outcome::Approved(approval) => Some(ApprovalFacts::of(approval, subject(&approval.subject))),
+                _ => None,
+            },
+            age_ms: u64::try_from(facts.age.as_millis()).unwrap_or(u64::MAX),
+            binding: match facts.binding {
+                Binding::Absent => "absent".to_owned(),
+                Binding::Forged => "forged".to_owned(),
+                Binding::Vouched => "vouched".to_owned(),
+                Binding::StartedAt(start) => start.to_string(),
+            },
+            user: facts.user.map(|user| UserFacts::of(user, &event.user, subject)),
+            pool_allowed: policy.pools.contains(&event.user.pool),
+            minimum_ial: policy.minimum_ial.get(),
+            binding_required: policy.binding_required,
+        }
+    }
+
+    /// Decides again, by today's rules.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the facts, or the event's id, session or digest beside them, are not what this system writes.
+    pub fn decide_again(
+        &self,
+        event_id: &str,
+        session: &str,
+        body_sha256: &str,
+    ) -> Result<Decision, Malformed> {
+        // Every name is a pseudonym or left out: what counts is which are the same.
+        let (pool, name) = (PoolId::new("us-east-1_Pool")?, Username::new("user")?);
+        let policy = Policy {
+            pools: if self.pool_allowed { vec![pool.clone()] } else { Vec::new() },
+            minimum_ial: AssuranceLevel::new(self.minimum_ial.into())?,
+            binding_required: self.binding_required,
+        };
+        let event = VerificationEvent {
+            event_id: EventId::new(event_id)?,
+            occurred_at: moment(&self.occurred_at)?,
+            session: SessionId::new(session)?,
+            user: UserReference { pool, username: name.clone() },
+            binding: None,
+            outcome: self.outcome()?,
+        };
+        let user = self.user.as_ref().map(|user| user.read(name)).transpose()?;
+        let facts = Facts {
+            event: &event,
+            body_sha256: &BodyDigest::parse(body_sha256).ok_or(Malformed)?,
+            age: Duration::from_millis(self.age_ms),
+            user: user.as_ref(),
+            binding: match self.binding.as_str() {
+                "absent" => Binding::Absent,
+                "forged" => Binding::Forged,
+                "vouched" => Binding::Vouched,
+                start => Binding::StartedAt(moment(start)?),
+            },
+        };
+        Ok(decide(&facts, &policy))
+    }
+
+    fn outcome(&self) -> Result<Outcome, Malformed> {
+        Ok(match (self.status.as_str(), &self.approval) {
+            ("approved", Some(approval)) => Outcome::Approved(approval.read()?),
+            ("declined", None) => Outcome::Declined,
+            ("expired", None) => Outcome::Expired,
+            ("abandoned", None) => Outcome::Abandoned,
+            ("in_review", None) => Outcome::InReview,
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+impl ApprovalFacts {
+    fn of(approval: &Approval, subject: Option<String>) -> Self {
+        Self {
+            subject,
+            ial: approval.ial.get(),
+            aal: approval.aal.map(AssuranceLevel::get),
+            liveness_verified: approval.liveness_verified,
+            match_result: approval.match_result,
+            evidence: approval.evidence.as_ref().map(known_evidence),
+            framework: approval.framework.as_ref().map(known_framework),
+            expires_at: approval.expires_at.map(|at| at.to_string()),
+        }
+    }
+
+    fn read(&self) -> Result<Approval, Malformed> {
+        Ok(Approval {
+            // Without a user there is no pseudonym, and no rule that looks at the subject.
+            subject: Subject::new(self.subject.as_deref().unwrap_or("unknown"))?,
+            ial: AssuranceLevel::new(self.ial.into())?,
+            aal: self.aal.map(|level| AssuranceLevel::new(level.into())).transpose()?,
+            liveness_verified: self.liveness_verified,
+            match_result: self.match_result,
+            evidence: self.evidence.as_deref().map(Evidence::new).transpose()?,
+            framework: self.framework.as_deref().map(Framework::new).transpose()?,
+            expires_at: self.expires_at.as_deref().map(moment).transpose()?,
+        })
+    }
+}
+
+impl UserFacts {
+    fn of(user: &UserRecord, named: &UserReference, pseudonym: impl Fn(&Subject) -> Option<String>) -> Self {
+        let (assurance, unreadable) = match &user.assurance {
+            Ok(assurance) => (assurance.clone(), None),
+            Err(unreadable) => (Assurance::default(), Some(unreadable.attribute.to_owned())),
+        };
+        Self {
+            status: match user.status {
+                UserStatus::Unconfirmed => "unconfirmed",
+                UserStatus::Confirmed => "confirmed",
+                UserStatus::Other => "other",
+            }
+            .to_owned(),
+            created_at: user.created_at.to_string(),
+            alias: user.username.as_str().to_lowercase() != named.username.as_str().to_lowercase(),
+            unreadable,
+            subject: assurance.subject.as_ref().and_then(pseudonym),
+            ial: assurance.ial.map(AssuranceLevel::get),
+            idv_status: assurance.status.map(|status| status.as_str().to_owned()),
+            session: assurance.session.map(|session| session.as_str().to_owned()),
+            receipt: assurance.receipt.map(|receipt| receipt.to_string()),
+            present: assurance.present.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    fn read(&self, name: Username) -> Result<UserRecord, Malformed> {
+        let attribute =
+            |text: &String| ASSURANCE_ATTRIBUTES.into_iter().find(|name| name == text).ok_or(Malformed);
+        let assurance = match &self.unreadable {
+            Some(name) => Err(RecordUnreadable { attribute: attribute(name)? }),
+            None => Ok(Assurance {
+                subject: self.subject.as_deref().map(Subject::new).transpose()?,
+                ial: self.ial.map(|level| AssuranceLevel::new(level.into())).transpose()?,
+                status: match &self.idv_status {
+                    None => None,
+                    Some(word) => Some(IdvStatus::parse(word).ok_or(Malformed)?),
+                },
+                session: self.session.as_deref().map(SessionId::new).transpose()?,
+                receipt: match &self.receipt {
+                    None => None,
+                    Some(text) => Some(AppliedReceipt::parse(text).ok_or(Malformed)?),
+                },
+                present: self.present.iter().map(attribute).collect::<Result<_, _>>()?,
+            }),
+        };
+        Ok(UserRecord {
+            username: if self.alias { Username::new("somebody-else")? } else { name },
+            sub: None,
+            status: match self.status.as_str() {
+                "unconfirmed" => UserStatus::Unconfirmed,
+                "confirmed" => UserStatus::Confirmed,
+                "other" => UserStatus::Other,
+                _ => return Err(Malformed),
+            },
+            created_at: moment(&self.created_at)?,
+            assurance,
+        })
+    }
+}
+
+fn status_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Approved(_) => "approved",
+        Outcome::Declined => "declined",
+        Outcome::Expired => "expired",
+        Outcome::Abandoned => "abandoned",
+        Outcome::InReview => "in_review",
+    }
+}
+
+fn known_evidence(evidence: &Evidence) -> String {
+    let known = EVIDENCE.into_iter().find(|word| *word == evidence.as_str());
+    known.unwrap_or("other").to_owned()
+}
+
+fn known_framework(framework: &Framework) -> String {
+    let word = framework.as_str();
+    let plain = word.len() <= 24 && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    let lower = word.to_ascii_lowercase();
+    let known = plain && FRAMEWORKS.iter().any(|beginning| lower.starts_with(beginning));
+    if known { word.to_owned() } else { "other".to_owned() }
+}
+
+fn moment(text: &str) -> Result<Timestamp, Malformed> {
+    Timestamp::parse(text).map_err(|_| Malformed)
+}
