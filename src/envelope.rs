@@ -109,20 +109,13 @@ impl Envelope {
 
     /// The receipt.
     pub fn receipt_id(&self) -> ReceiptId {
-        let digits: String = self.deduplication_id().chars().take(32).collect();
-        ReceiptId(format!("rcpt_{digits}"))
+        receipt_of(self.event_id(), &self.body_sha256)
     }
 
     /// SQS' `MessageDeduplicationId`: the SHA-256 of event id and body digest. The same event twice is dropped by the
     /// queue; the same id with another body is not hidden from the consumer.
     pub fn deduplication_id(&self) -> String {
-        let event_id = self.event_id().map_or("", EventId::as_str);
-        let digest = Sha256::new()
-            .chain_update(b"idv-callback/event/1\n")
-            .chain_update(event_id)
-            .chain_update(b"\n")
-            .chain_update(self.body_sha256.as_str());
-        hex(&digest.finalize())
+        deduplication_id(self.event_id(), &self.body_sha256)
     }
 
     /// SQS' `MessageGroupId`: the SHA-256 of pool and user name, so that one user's events are handled one at a time
@@ -150,6 +143,21 @@ impl Envelope {
         let content: wire::Content = seal::open(Kind::Envelope, message, keys)?;
         content.read().ok_or(OpenError::Unreadable)
     }
+}
+
+/// The receipt of an event with this id and body.
+pub fn receipt_of(event_id: Option<&EventId>, body_sha256: &BodyDigest) -> ReceiptId {
+    let digits: String = deduplication_id(event_id, body_sha256).chars().take(32).collect();
+    ReceiptId(format!("rcpt_{digits}"))
+}
+
+fn deduplication_id(event_id: Option<&EventId>, body_sha256: &BodyDigest) -> String {
+    let digest = Sha256::new()
+        .chain_update(b"idv-callback/event/1\n")
+        .chain_update(event_id.map_or("", EventId::as_str))
+        .chain_update(b"\n")
+        .chain_update(body_sha256.as_str());
+    hex(&digest.finalize())
 }
 
 /// The group of a user's events.

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
-//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`redrive`], [`preflight`] | pure, ports |
+//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`redrive`], [`preflight`], [`trail`] | pure, ports |
 //! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
 //! | programs | [`cli`], [`pretraffic`] | all above |
 //!
@@ -46,4 +46,5 @@ pub mod settlement;
 pub mod strict_json;
 pub mod telemetry;
 pub mod timestamp;
+pub mod trail;
 pub mod verification;

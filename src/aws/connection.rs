@@ -66,7 +66,7 @@ struct EndpointOverrides {
 
 impl EndpointOverrides {
     /// The variables of the services that are called here, as every AWS SDK names them.
-    const VARIABLES: [&str; 6] = [SQS, COGNITO, SECRETS, STS, LAMBDA, CODEDEPLOY];
+    const VARIABLES: [&str; 9] = [SQS, COGNITO, SECRETS, STS, LAMBDA, CODEDEPLOY, S3, LOGS, KMS];
 
     fn read(environment: &Environment) -> Self {
         let own = Self::VARIABLES.into_iter().filter_map(|name| Some((name, environment.get(name)?)));
@@ -84,6 +84,9 @@ const SECRETS: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
 const STS: &str = "AWS_ENDPOINT_URL_STS";
 const LAMBDA: &str = "AWS_ENDPOINT_URL_LAMBDA";
 const CODEDEPLOY: &str = "AWS_ENDPOINT_URL_CODEDEPLOY";
+const S3: &str = "AWS_ENDPOINT_URL_S3";
+const LOGS: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
+const KMS: &str = "AWS_ENDPOINT_URL_KMS";
 
 /// The client of a service: each SDK crate has types of its own that look alike.
 macro_rules! client {
@@ -162,6 +165,17 @@ impl AwsConnection {
     client!(sts, aws_sdk_sts, STS);
     client!(lambda, aws_sdk_lambda, LAMBDA);
     client!(codedeploy, aws_sdk_codedeploy, CODEDEPLOY);
+    client!(logs, aws_sdk_cloudwatchlogs, LOGS);
+    client!(kms, aws_sdk_kms, KMS);
+
+    pub(super) fn s3(&self) -> aws_sdk_s3::Client {
+        let mut config = aws_sdk_s3::config::Builder::from(&self.config);
+        let endpoint = self.endpoints.of(S3);
+        // Buckets have hosts of their own at AWS, and paths elsewhere.
+        config.set_force_path_style(endpoint.as_ref().map(|_| true));
+        config.set_endpoint_url(endpoint);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
 }
 
 fn region(environment: &Environment) -> Result<Region, ConfigError> {

@@ -1,6 +1,7 @@
 //! `idvctl`: the command line. Exit codes: 0 done, 1 the outcome is no, 2 usage, 3 something could not be reached.
 
 mod args;
+mod audit;
 mod audit_file;
 mod captured;
 mod client;
@@ -10,6 +11,7 @@ mod dlq;
 mod doctor;
 mod explain;
 mod keys;
+mod local;
 mod message;
 mod output;
 mod private_file;
@@ -48,6 +50,7 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Sign(options) => signing::sign(&options, environment, output),
         Command::Verify(options) => signing::verify(&options, environment, output),
         Command::Explain(options) => explain::run(&options, environment, output),
+        Command::Audit(command) => audit::run(command, environment, output).await,
         Command::Dlq(command) => dlq::run(command, environment, output).await,
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(KeysCommand::New(options)) => keys::new(&options, output),

@@ -25,7 +25,7 @@ const TIERS: [(&str, &[&str], bool); 5] = [
         true,
     ),
     ("ports", &["ports"], false),
-    ("use cases", &["key_cache", "intake", "settlement", "redrive", "preflight"], true),
+    ("use cases", &["key_cache", "intake", "settlement", "redrive", "preflight", "trail"], true),
     ("adapters", &["lambda", "aws", "local", "config", "clock", "telemetry"], false),
     ("programs", &["cli", "pretraffic"], false),
 ];

@@ -1,6 +1,7 @@
 //! The arguments.
 #![expect(clippy::doc_markdown, reason = "these comments are the help that people read in a terminal")]
 
+mod audit;
 mod dlq;
 mod keys;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use audit::*;
 pub(super) use dlq::*;
 pub(super) use keys::*;
 
@@ -43,6 +45,9 @@ pub(super) enum Command {
     Verify(CapturedOptions),
     /// Tell which mistake of the sender explains a refused request.
     Explain(CapturedOptions),
+    /// The audit trail: is it whole, did every callback end, what happened to whom, and a page for the auditor.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Dead letters: see what is there, what would become of each, send them back, see what became of them.
     #[command(subcommand)]
     Dlq(DlqCommand),
@@ -70,6 +75,9 @@ pub(super) struct DevOptions {
     /// The key ring; made if the file does not exist. [default: $IDV_KEY_RING_FILE, or idv-keys.json]
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Option<PathBuf>,
+    /// Append the audit log to this file, too: chained records, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(super) audit_log: Option<PathBuf>,
     /// The id of the embedded user pool.
     #[arg(long, default_value = "us-east-1_LocalPool", value_name = "ID")]
     pub(super) pool: String,

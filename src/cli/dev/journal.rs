@@ -1,25 +1,54 @@
 //! What `dev` prints while it runs.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::audit::AuditRecord;
+use crate::audit::{AuditCode, AuditRecord, Chain};
+use crate::cli::audit_file::AuditFile;
 use crate::cli::output::{self, Output};
-use crate::ports::AuditSink;
+use crate::clock::SystemClock;
+use crate::ports::{AuditSink, Clock as _};
 
-/// The audit log: a readable line for each record, or the record itself.
-#[derive(Clone, Copy)]
-pub(super) struct Journal(pub(super) Output);
+/// The audit log: a readable line for each record, or the record itself; and the record in a file, where one is named.
+#[derive(Clone)]
+pub(super) struct Journal {
+    output: Output,
+    chain: Arc<Chain>,
+    begun: Arc<AtomicBool>,
+    file: Option<Arc<AuditFile>>,
+}
+
+impl Journal {
+    /// A log that begins with its first record.
+    pub(super) fn new(output: Output, file: Option<&Path>) -> Self {
+        let chain = Arc::new(Chain::new(crate::telemetry::writer("dev", "", SystemClock.now())));
+        let file = file.map(|path| Arc::new(AuditFile::new(path, "dev")));
+        Self { output, chain, begun: Arc::default(), file }
+    }
+
+    fn print(&self, record: &AuditRecord) -> io::Result<()> {
+        self.chain.append(record, |_, line| output::record(&String::from_utf8_lossy(line)))
+    }
+}
 
 impl AuditSink for Journal {
     fn record(&self, record: &AuditRecord) -> io::Result<()> {
-        let value = serde_json::to_value(record)?;
-        if self.0.is_json() {
-            return output::record(&value.to_string());
+        if let Some(file) = &self.file {
+            file.record(record)?;
         }
+        if self.output.is_json() {
+            if !self.begun.swap(true, Ordering::Relaxed) {
+                self.print(&AuditRecord::new(AuditCode::Started, record.at()).detail("dev"))?;
+            }
+            return self.print(record);
+        }
+        let value = serde_json::to_value(record)?;
         let text = |name: &str| match value.get(name)? {
             serde_json::Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),

@@ -65,8 +65,9 @@ async fn run_embedded(
     }
     let ring = keys::read_ring(&path)?;
     let pool_id = pool_id(&options.pool)?;
+    let journal = Journal::new(output, options.audit_log.as_deref());
     let store = StoredKeyRing::File(path);
-    let (pool, queues, intake, consumer) = embedded(pool_id, &store, &Journal(output), config);
+    let (pool, queues, intake, consumer) = embedded(pool_id, &store, &journal, config);
     let (stop_serving, stop_consuming) = (stop_signal()?, stop_signal()?);
     let listener = listen(options).await?;
     let address = listener.local_addr()?;
@@ -112,10 +113,11 @@ async fn run_on_aws(
     let (front, back) = (connect(CallLimits::CALLBACK).await, connect(CallLimits::CONSUMER).await);
     let (front, back) = (front.map_err(usage)?, back.map_err(usage)?);
     let queue = MessageQueue::new(&back, queue_url, dead_letters);
+    let journal = Journal::new(output, options.audit_log.as_deref());
     let intake = Intake {
         queue: crate::aws::SqsQueue::new(&front, queue_url),
         keys: KeyCache::new(StoredKeyRing::new(&front, &source), SystemClock),
-        audit: Journal(output),
+        audit: journal.clone(),
         clock: SystemClock,
         profile: config.profile.clone(),
     };
@@ -123,7 +125,7 @@ async fn run_on_aws(
         directory: CognitoDirectory::new(&back),
         queue: queue.clone(),
         keys: KeyCache::new(StoredKeyRing::new(&back, &source), SystemClock),
-        audit: Journal(output),
+        audit: journal,
         clock: SystemClock,
         policy: embedded::policy(pools, config, environment.get("IDV_BINDING").is_none()),
         pace: Pace::per_second(config.cognito_rps),

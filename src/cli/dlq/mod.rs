@@ -9,25 +9,22 @@ mod plan;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::args::{DlqCommand, DlqSelection, DlqTarget};
 use super::keys;
+use super::local::{LIMITS, local_connection};
 use super::output::{Failure, Output};
 use crate::assurance::Policy;
-use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing, caller_identity};
+use crate::aws::{AwsConnection, CognitoDirectory, MessageQueue, StoredKeyRing, caller_identity};
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Environment, KeyRingSource, LocalConfig};
 use crate::key_ring::KeyRing;
-use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE, LOCAL_SECRET};
+use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::ports::{KeyStore as _, QueueError};
 use crate::redrive::{Foresight, Selection};
 use crate::settlement::Pace;
 use crate::verification::PoolId;
 use operator::OperatorLog;
-
-/// A person waits, so a slow answer is better than none.
-const LIMITS: CallLimits = CallLimits { attempt: Duration::from_secs(8), operation: Duration::from_secs(20) };
 
 /// The pace of a consumer; four times as many reads. Cognito's quota for reading users is 120 a second for the account.
 const WRITES_PER_SECOND: u32 = 10;
@@ -127,22 +124,6 @@ impl Users {
 
 fn wrong(error: &ConfigError) -> Failure {
     Failure::usage(error.to_string())
-}
-
-/// The embedded stack knows an operator by the access key's id: here it is the operating system's name for them.
-fn local_connection(url: &str, environment: &Environment) -> Result<AwsConnection, ConfigError> {
-    let url = url.trim_end_matches('/').to_owned();
-    let user = environment.get("USER").unwrap_or_default();
-    let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+=.@_-".contains(*c)).collect();
-    let environment = Environment::new(move |name| match name {
-        "AWS_ENDPOINT_URL" => Some(url.clone()),
-        "AWS_REGION" => Some("us-east-1".to_owned()),
-        "AWS_ACCESS_KEY_ID" if user.is_empty() => Some("unknown".to_owned()),
-        "AWS_ACCESS_KEY_ID" => Some(user.clone()),
-        "AWS_SECRET_ACCESS_KEY" => Some(LOCAL_SECRET.to_owned()),
-        _ => None,
-    });
-    AwsConnection::of_function(&environment, LIMITS)
 }
 
 fn local_urls(url: &str) -> (String, String) {

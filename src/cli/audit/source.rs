@@ -1,0 +1,166 @@
+//! Where records are read from: files, folders, standard input, S3, a log group. Each is read once, line by line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::aws::{AwsConnection, CallLimits, LogRecords, object, objects};
+use crate::cli::args::AuditSources;
+use crate::cli::keys;
+use crate::cli::output::{Failure, Output};
+use crate::config::Environment;
+use crate::trail::{Entry, Place, entries_in};
+
+/// How often somebody who waits is told how far it is.
+const TOLD_EVERY: u64 = 100_000;
+
+/// A person waits, and an object of the archive is a few megabytes.
+const LIMITS: CallLimits = CallLimits {
+    attempt: std::time::Duration::from_secs(60),
+    operation: std::time::Duration::from_secs(120),
+};
+
+/// What a source is read with.
+pub(super) struct Reader<'a> {
+    pub(super) sources: &'a AuditSources,
+    pub(super) environment: &'a Environment,
+    pub(super) output: Output,
+}
+
+impl Reader<'_> {
+    /// Whether it can be read twice.
+    pub(super) fn is_repeatable(&self) -> bool {
+        !self.sources.sources.iter().any(|source| source == "-")
+    }
+
+    /// Every record, with its place, in order.
+    pub(super) async fn records(&self, mut each: impl FnMut(Place<'_>, &[u8])) -> Result<(), Failure> {
+        let mut seen = 0;
+        let mut told = |place: Place<'_>, record: &[u8]| {
+            seen += 1;
+            if seen % TOLD_EVERY == 0 && self.output.is_interactive() {
+                self.output.note(format!("{seen} records, at {place}"));
+            }
+            each(place, record);
+        };
+        for source in &self.sources.sources {
+            if source == "-" {
+                lines("standard input", io::stdin().lock(), &mut told)
+                    .map_err(|error| Failure::unreachable(format!("standard input: {error}")))?;
+            } else if let Some(place) = source.strip_prefix("s3://") {
+                self.bucket(place, &mut told).await?;
+            } else if let Some(group) = source.strip_prefix("logs:") {
+                self.log_group(group, &mut told).await?;
+            } else {
+                for path in files(Path::new(source))? {
+                    file(&path, &mut told)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every record that this code can read.
+    pub(super) async fn entries(&self, mut each: impl FnMut(Entry)) -> Result<(), Failure> {
+        self.records(|_, record| each_entry(record, &mut each)).await
+    }
+
+    async fn connection(&self) -> Result<AwsConnection, Failure> {
+        let connection = AwsConnection::of_process(self.environment, LIMITS).await;
+        connection.map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    async fn bucket(&self, place: &str, each: &mut impl FnMut(Place<'_>, &[u8])) -> Result<(), Failure> {
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let connection = self.connection().await?;
+        let unreachable = |fault: crate::ports::Fault| Failure::unreachable(fault.to_string());
+        for name in objects(&connection, bucket, prefix).await.map_err(unreachable)? {
+            let content = object(&connection, bucket, &name).await.map_err(unreachable)?;
+            let source = format!("s3://{bucket}/{name}");
+            plain_or_gzip(&source, content.as_slice(), each)
+                .map_err(|error| Failure::unreachable(format!("{source}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    async fn log_group(&self, group: &str, each: &mut impl FnMut(Place<'_>, &[u8])) -> Result<(), Failure> {
+        let moment = |text: &Option<String>, name| match text {
+            None => Ok(None),
+            Some(text) => keys::moment(Some(text), name).map(|at| Some(at.unix_millis())),
+        };
+        let (since, until) =
+            (moment(&self.sources.since, "--since")?, moment(&self.sources.until, "--until")?);
+        let connection = self.connection().await?;
+        let mut pages = LogRecords::new(&connection, group, since, until);
+        let mut line = 0;
+        while let Some(events) =
+            pages.next().await.map_err(|fault| Failure::unreachable(fault.to_string()))?
+        {
+            for (stream, message) in events {
+                line += 1;
+                let source = format!("logs:{group}/{stream}");
+                for record in entries_in(message.as_bytes()) {
+                    each(Place { source: &source, line }, record);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn each_entry(record: &[u8], each: &mut impl FnMut(Entry)) {
+    if let Some(entry) = Entry::read(record) {
+        each(entry);
+    }
+}
+
+/// The file, or all files of a folder, in the order of their paths.
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let complaint = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    if !std::fs::metadata(path).map_err(complaint)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut entries =
+        std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(complaint)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        found.extend(files(&entry.path())?);
+    }
+    Ok(found)
+}
+
+fn file(path: &Path, each: &mut impl FnMut(Place<'_>, &[u8])) -> Result<(), Failure> {
+    let complaint = |error: io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(complaint)?;
+    plain_or_gzip(&path.display().to_string(), file, each).map_err(complaint)
+}
+
+pub(super) fn plain_or_gzip(
+    source: &str,
+    content: impl Read,
+    each: &mut impl FnMut(Place<'_>, &[u8]),
+) -> io::Result<()> {
+    let mut content = BufReader::with_capacity(1 << 18, content);
+    if content.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        lines(source, BufReader::with_capacity(1 << 18, MultiGzDecoder::new(content)), each)
+    } else {
+        lines(source, content, each)
+    }
+}
+
+fn lines(source: &str, mut content: impl BufRead, each: &mut impl FnMut(Place<'_>, &[u8])) -> io::Result<()> {
+    let (mut text, mut line) = (Vec::new(), 0);
+    loop {
+        text.clear();
+        if content.read_until(b'\n', &mut text)? == 0 {
+            return Ok(());
+        }
+        line += 1;
+        for record in entries_in(&text) {
+            each(Place { source, line }, record);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Did every accepted callback end in exactly one outcome, and does every change to a user have a record behind it?
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::entry::Entry;
+use crate::assurance::AppliedReceipt;
+use crate::envelope::receipt_of;
+use crate::timestamp::Timestamp;
+
+/// For how long an accepted callback may be under way: fifty tries are some ten hours.
+pub(super) const IN_FLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// For how long SQS keeps a dead letter.
+pub(super) const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// How an accepted callback ended. What comes later in this list stands against what comes earlier: a dead letter that was
+/// sent back and applied is applied; an applied one that came again is not a duplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Not ended yet, and young enough for that.
+    InFlight,
+    /// Among the dead letters.
+    Quarantined,
+    /// Deleted by an operator, and in an archive.
+    Discarded,
+    /// A synthetic callback that came through.
+    Probed,
+    /// It had been applied before.
+    Duplicate,
+    /// Something newer had been applied before.
+    Superseded,
+    /// Only the receipt moved on.
+    Noted,
+    /// A result that is no approval was written.
+    Recorded,
+    /// Less than the policy asks for.
+    Insufficient,
+    /// An approval was taken back.
+    Revoked,
+    /// An approval was written.
+    Applied,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 11] = [
+        Self::Applied,
+        Self::Revoked,
+        Self::Insufficient,
+        Self::Recorded,
+        Self::Noted,
+        Self::Superseded,
+        Self::Duplicate,
+        Self::Probed,
+        Self::Discarded,
+        Self::Quarantined,
+        Self::InFlight,
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InFlight => "in_flight",
+            Self::Quarantined => "quarantined",
+            Self::Discarded => "discarded",
+            Self::Probed => "probed",
+            Self::Duplicate => "duplicate",
+            Self::Superseded => "superseded",
+            Self::Noted => "noted",
+            Self::Recorded => "recorded",
+            Self::Insufficient => "insufficient",
+            Self::Revoked => "revoked",
+            Self::Applied => "applied",
+        }
+    }
+
+    fn of(event: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| *class != Self::InFlight && class.word() == event)
+    }
+
+    /// Whether it wrote onto the user.
+    fn writes(self) -> bool {
+        self >= Self::Noted
+    }
+}
+
+/// What is known of one receipt.
+#[derive(Clone, Copy)]
+struct Receipt {
+    accepted: bool,
+    class: Class,
+    contradicts: bool,
+    /// When something was last heard of it, in seconds of the Unix epoch; of a dead letter, when it died.
+    last: i64,
+}
+
+/// What a user's record says of where it comes from.
+#[derive(Clone, Debug)]
+pub struct UserLink {
+    /// How the user is told: a pseudonym.
+    pub user: String,
+    /// `custom:idv_receipt`.
+    pub receipt: Option<String>,
+    /// Whether any assurance attribute has a value.
+    pub has_assurance: bool,
+}
+
+/// Reads a trail.
+#[derive(Default)]
+pub struct Reconciliation {
+    receipts: HashMap<[u8; 16], Receipt>,
+    odd: Vec<String>,
+    requests: HashSet<String>,
+    explained: HashMap<String, bool>,
+    last: i64,
+    changes_without_request: u64,
+}
+
+/// What came out. Sound when nothing is left over on either side.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reconciled {
+    /// Callbacks that were accepted, each counted once.
+    pub accepted: u64,
+    /// How they ended.
+    pub classes: BTreeMap<&'static str, u64>,
+    /// Accepted, and no outcome: lost, or still to be found.
+    pub lost: Vec<String>,
+    /// Dead letters that SQS has dropped by now, and nobody settled or archived and discarded them.
+    pub dropped: Vec<String>,
+    /// Outcomes of callbacks that were never accepted.
+    pub never_accepted: Vec<String>,
+    /// Receipts with outcomes that exclude each other.
+    pub contradictory: Vec<String>,
+    /// Records whose receipt cannot be read.
+    pub unreadable: Vec<String>,
+    /// Users whose record comes from no record here.
+    pub users_without_record: Vec<String>,
+    /// Calls that changed a user, by AWS' request id, which no record explains.
+    pub calls_without_record: Vec<String>,
+    /// Callbacks accepted before this trail begins, by their outcomes.
+    pub accepted_earlier: u64,
+    /// Calls that changed a user and whose AWS request id no record has: they cannot be compared with `CloudTrail`.
+    pub calls_without_request_id: u64,
+}
+
+impl Reconciled {
+    /// Whether nothing is left over.
+    pub fn is_sound(&self) -> bool {
+        self.residue() == 0
+    }
+
+    /// How much is left over.
+    pub fn residue(&self) -> usize {
+        [
+            &self.lost,
+            &self.dropped,
+            &self.never_accepted,
+            &self.contradictory,
+            &self.unreadable,
+            &self.users_without_record,
+            &self.calls_without_record,
+        ]
+        .map(Vec::len)
+        .iter()
+        .sum()
+    }
+}
+
+impl Reconciliation {
+    /// Reads one record.
+    pub fn read(&mut self, entry: &Entry) {
+        let at = entry.when().map_or(0, Timestamp::unix_seconds);
+        self.last = self.last.max(at);
+        for call in &entry.calls {
+            if let Some(id) = &call.request_id {
+                self.requests.insert(id.clone());
+            } else {
+                self.changes_without_request += 1;
+            }
+        }
+        let Some(text) = &entry.receipt_id else { return };
+        let Some(key) = parse(text) else {
+            self.odd.push(text.clone());
+            return;
+        };
+        let accepts = matches!(entry.event.as_str(), "accepted" | "accepted_unreadable");
+        let class = Class::of(&entry.event);
+        let known = self.receipts.entry(key).or_insert(Receipt {
+            accepted: false,
+            class: Class::InFlight,
+            contradicts: false,
+            last: at,
+        });
+        known.accepted |= accepts;
+        let Some(class) = class else {
+            // Under way: an operator's act, or a try that failed.
+            if known.class <= Class::InFlight {
+                known.last = known.last.max(at);
+            }
+            return;
+        };
+        known.contradicts |= class.writes() && known.class.writes() && class != known.class;
+        if class >= known.class {
+            known.class = class;
+            known.last = at;
+        }
+    }
+
+    /// Reads a call from `CloudTrail` that changed a user.
+    pub fn read_call(&mut self, call: &str, request_id: &str, at: &str) {
+        let explained = self.requests.contains(request_id);
+        self.explained.insert(format!("{call} {request_id} {at}"), explained);
+    }
+
+    /// What came out; where the trail does not begin at the beginning, outcomes of earlier callbacks are none to wonder at.
+    pub fn finish(self, users: &[UserLink], begins_later: bool) -> Reconciled {
+        let mut out = Reconciled {
+            unreadable: self.odd,
+            calls_without_request_id: self.changes_without_request,
+            ..Reconciled::default()
+        };
+        for class in Class::ALL {
+            out.classes.insert(class.word(), 0);
+        }
+        for (key, receipt) in &self.receipts {
+            let age = Duration::from_secs(u64::try_from(self.last - receipt.last).unwrap_or(0));
+            if !receipt.accepted {
+                if begins_later {
+                    out.accepted_earlier += 1;
+                } else {
+                    out.never_accepted.push(print(key));
+                }
+                continue;
+            }
+            out.accepted += 1;
+            if receipt.contradicts {
+                out.contradictory.push(print(key));
+            }
+            match receipt.class {
+                Class::InFlight if age > IN_FLIGHT => out.lost.push(print(key)),
+                Class::Quarantined if age > KEPT => out.dropped.push(print(key)),
+                class => *out.classes.entry(class.word()).or_default() += 1,
+            }
+        }
+        let explains = |user: &UserLink| match &user.receipt {
+            None => !user.has_assurance,
+            Some(text) => AppliedReceipt::parse(text).is_some_and(|applied| {
+                let receipt = receipt_of(Some(&applied.event_id), &applied.body_sha256);
+                // A crash between writing and recording leaves only a duplicate.
+                parse(receipt.as_str())
+                    .and_then(|key| self.receipts.get(&key))
+                    .is_some_and(|receipt| receipt.class.writes() || receipt.class == Class::Duplicate)
+            }),
+        };
+        let unexplained = users.iter().filter(|user| !explains(user));
+        out.users_without_record = unexplained.map(|user| user.user.clone()).collect();
+        let unexplained = self.explained.into_iter().filter(|(_, explained)| !explained);
+        out.calls_without_record = unexplained.map(|(call, _)| call).collect();
+        for list in [
+            &mut out.lost,
+            &mut out.dropped,
+            &mut out.never_accepted,
+            &mut out.contradictory,
+            &mut out.users_without_record,
+            &mut out.calls_without_record,
+        ] {
+            list.sort();
+        }
+        out
+    }
+}
+
+/// `rcpt_` and 32 hexadecimal digits.
+fn parse(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("rcpt_").filter(|digits| digits.len() == 32)?;
+    u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+}
+
+fn print(key: &[u8; 16]) -> String {
+    format!("rcpt_{}", crate::delivery::hex(key))
+}

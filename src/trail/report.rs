@@ -1,0 +1,401 @@
+//! The page that an auditor prints: one file, no scripts, nothing fetched from anywhere.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::entry::Entry;
+use super::reconcile::{Class, Reconciled};
+use super::verify::Checked;
+
+/// The most acts of operators that are listed.
+const MOST_ACTS: usize = 1000;
+
+/// The most things left over that are listed of each kind.
+const MOST_LISTED: usize = 200;
+
+/// Bounds of the times to confirmation, in seconds, and their names.
+const TIMES: [(f64, &str); 8] = [
+    (2.0, "2 s"),
+    (10.0, "10 s"),
+    (60.0, "1 min"),
+    (600.0, "10 min"),
+    (3600.0, "1 h"),
+    (6.0 * 3600.0, "6 h"),
+    (12.0 * 3600.0, "12 h"),
+    (f64::INFINITY, "longer"),
+];
+
+/// An act of an operator.
+struct Act {
+    at: String,
+    what: String,
+    operator: String,
+    about: String,
+}
+
+/// What is counted of a trail.
+#[derive(Default)]
+pub struct Statistics {
+    first: Option<String>,
+    last: Option<String>,
+    /// By day, the outcomes of that day.
+    days: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    refusals: BTreeMap<String, u64>,
+    quarantines: BTreeMap<String, u64>,
+    keys: BTreeMap<String, u64>,
+    versions: BTreeMap<String, u64>,
+    times: [u64; TIMES.len()],
+    acts: Vec<Act>,
+    acts_in_all: u64,
+}
+
+impl Statistics {
+    /// Counts one record.
+    pub fn read(&mut self, entry: &Entry) {
+        let at = || Some(entry.at.clone());
+        if self.first.as_ref().is_none_or(|first| entry.at < *first) {
+            self.first = at();
+        }
+        if self.last.as_ref().is_none_or(|last| entry.at > *last) {
+            self.last = at();
+        }
+        *self.versions.entry(entry.version.clone()).or_default() += 1;
+        let reason = || entry.reason.clone().unwrap_or_else(|| "not told".to_owned());
+        match entry.event.as_str() {
+            "accepted" | "accepted_unreadable" => {
+                let key = entry.key_id.clone().unwrap_or_else(|| "not told".to_owned());
+                *self.keys.entry(key).or_default() += 1;
+                self.day(entry, "accepted");
+            }
+            "refused" | "rejected" | "deferred" => {
+                *self.refusals.entry(format!("{}: {}", entry.event, reason())).or_default() += 1;
+                self.day(entry, "refused");
+            }
+            "quarantined" => *self.quarantines.entry(reason()).or_default() += 1,
+            _ => {}
+        }
+        if let Some(class) = Class::ALL.into_iter().find(|class| class.word() == entry.event) {
+            self.day(entry, class.word());
+        }
+        if let (Some(true), Some(seconds)) = (entry.confirmed, entry.seconds_since_received) {
+            let slot = TIMES.iter().position(|(bound, _)| seconds <= *bound);
+            if let Some(count) = slot.and_then(|slot| self.times.get_mut(slot)) {
+                *count += 1;
+            }
+        }
+        if entry.code.starts_with("IDV3") {
+            self.acts_in_all += 1;
+            if self.acts.len() < MOST_ACTS {
+                self.acts.push(Act {
+                    at: entry.at.clone(),
+                    what: entry.event.replace('_', " "),
+                    operator: entry.operator.clone().unwrap_or_default(),
+                    about: act(entry),
+                });
+            }
+        }
+    }
+
+    fn day(&mut self, entry: &Entry, word: &'static str) {
+        let day = entry.at.get(..10).unwrap_or_default().to_owned();
+        *self.days.entry(day).or_default().entry(word).or_default() += 1;
+    }
+}
+
+fn act(entry: &Entry) -> String {
+    let letters = entry.letters.map(|letters| format!("{letters} letters"));
+    let approved = entry.approved_by.as_ref().map(|other| format!("approved by {other}"));
+    let parts = [entry.reason.clone(), approved, entry.receipt_id.clone(), letters, entry.detail.clone()];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// All that the page says.
+pub struct Report<'a> {
+    /// What was counted.
+    pub statistics: &'a Statistics,
+    /// Whether the trail is whole.
+    pub checked: &'a Checked,
+    /// What the checkpoints said: how many leaves are sealed; none when none was looked at.
+    pub sealed: Option<usize>,
+    /// Whether every callback has its outcome.
+    pub reconciled: &'a Reconciled,
+    /// When the page was made, and by which version.
+    pub made: (&'a str, &'a str),
+}
+
+impl Report<'_> {
+    /// The page.
+    pub fn html(&self) -> String {
+        let mut page = String::new();
+        // Writing into a string cannot fail.
+        let _infallible = self.write(&mut page);
+        page
+    }
+
+    fn write(&self, page: &mut String) -> std::fmt::Result {
+        let (statistics, reconciled) = (self.statistics, self.reconciled);
+        let span = |text: &Option<String>| escape(text.as_deref().unwrap_or("–"));
+        let (from, to) = (span(&statistics.first), span(&statistics.last));
+        let whole = self.checked.findings.is_empty();
+        let sound = whole && reconciled.is_sound();
+        write!(
+            page,
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+             <title>Identity proofing callbacks: audit report</title><style>{STYLE}</style></head><body><main>\
+             <h1>Identity proofing callbacks: audit report</h1>\
+             <p>Records from {from} to {to}. Made {} by idvctl {}.</p>\
+             <p class=\"verdict {}\"><strong>{}</strong> {}</p>",
+            escape(self.made.0),
+            escape(self.made.1),
+            if sound { "sound" } else { "unsound" },
+            if sound { "✓ Sound." } else { "✗ Not sound." },
+            if sound {
+                "The trail is whole, and every accepted callback has exactly one outcome."
+            } else {
+                "What is wrong is listed below."
+            },
+        )?;
+        self.integrity(page)?;
+        self.funnel(page)?;
+        self.over_time(page)?;
+        let times: Vec<_> =
+            TIMES.iter().zip(statistics.times).map(|((_, name), n)| (format!("up to {name}"), n)).collect();
+        bars(page, "Time to confirmation", "From a callback's arrival to the user's confirmation.", &times)?;
+        let list = |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect::<Vec<_>>();
+        bars(page, "Refusals by cause", "Requests of which nothing was kept.", &list(&statistics.refusals))?;
+        bars(
+            page,
+            "Dead letters by reason",
+            "Each time that a message died.",
+            &list(&statistics.quarantines),
+        )?;
+        bars(
+            page,
+            "Use of webhook keys",
+            "Accepted callbacks by the key that signed them.",
+            &list(&statistics.keys),
+        )?;
+        bars(page, "Versions", "Records by the version of the code.", &list(&statistics.versions))?;
+        self.acts(page)?;
+        self.residue(page)?;
+        page.push_str("</main></body></html>\n");
+        Ok(())
+    }
+
+    fn integrity(&self, page: &mut String) -> std::fmt::Result {
+        let checked = self.checked;
+        write!(
+            page,
+            "<section><h2>Integrity</h2><p>{} records of {} writers were checked; {} findings. {}</p>",
+            checked.records,
+            checked.writers,
+            checked.findings.len(),
+            match self.sealed {
+                None =>
+                    "No checkpoints were given: the end of each chain could have been cut off.".to_owned(),
+                Some(leaves) => format!("Checkpoints seal {leaves} stretches of chains."),
+            }
+        )?;
+        let silences = checked.silences.iter();
+        let silences: Vec<_> = silences
+            .map(|(process, (seconds, since))| {
+                vec![process.clone(), format!("{} min", seconds / 60), since.clone()]
+            })
+            .collect();
+        table(page, "Longest silence", &["writers", "for", "since"], &silences)?;
+        let findings: Vec<_> = checked
+            .findings
+            .iter()
+            .take(MOST_LISTED)
+            .map(|finding| {
+                let records = if finding.from == finding.to {
+                    finding.from.to_string()
+                } else {
+                    format!("{}–{}", finding.from, finding.to)
+                };
+                let (kind, writer) = (finding.kind.word().to_owned(), finding.writer.clone());
+                vec![kind, writer, records, finding.place.clone(), finding.text.clone()]
+            })
+            .collect();
+        if !findings.is_empty() {
+            table(page, "Findings", &["what", "writer", "records", "where", "in words"], &findings)?;
+        }
+        page.push_str("</section>");
+        Ok(())
+    }
+
+    fn funnel(&self, page: &mut String) -> std::fmt::Result {
+        let reconciled = self.reconciled;
+        let mut rows = vec![("accepted".to_owned(), reconciled.accepted)];
+        for class in Class::ALL {
+            let count = reconciled.classes.get(class.word()).copied().unwrap_or_default();
+            rows.push((format!("→ {}", class.word().replace('_', " ")), count));
+        }
+        rows.push(("→ left over".to_owned(), reconciled.residue() as u64));
+        bars(page, "From accepted to outcome", "Each accepted callback once, however often it came.", &rows)
+    }
+
+    fn over_time(&self, page: &mut String) -> std::fmt::Result {
+        let days = &self.statistics.days;
+        if days.is_empty() {
+            return Ok(());
+        }
+        let (first, last) = (days.keys().next(), days.keys().next_back());
+        let text = |day: Option<&String>| escape(day.map_or("–", String::as_str));
+        let (first, last) = (text(first), text(last));
+        write!(
+            page,
+            "<section><h2>By day</h2><p>From {first} to {last}. Each row has its own scale; its highest day is told.</p>"
+        )?;
+        let words: Vec<&str> =
+            ["accepted", "refused"].into_iter().chain(Class::ALL.into_iter().map(Class::word)).collect();
+        for word in words {
+            let counts: Vec<u64> =
+                days.values().map(|day| day.get(word).copied().unwrap_or_default()).collect();
+            let highest = counts.iter().copied().max().unwrap_or_default();
+            if highest == 0 {
+                continue;
+            }
+            let (name, total) = (word.replace('_', " "), counts.iter().sum::<u64>());
+            write!(
+                page,
+                "<figure><figcaption>{name}: {total}, highest {highest} a day</figcaption>\
+                 <svg viewBox=\"0 0 7200 480\" role=\"img\" preserveAspectRatio=\"none\">\
+                 <title>{name} by day, {first} to {last}: {total} in all, {highest} at most</title>"
+            )?;
+            let of = counts.len() as u64;
+            for (index, count) in (0_u64..).zip(&counts) {
+                let (x, width, height) = (7200 * index / of, (6120 / of).max(3), 460 * count / highest);
+                write!(
+                    page,
+                    "<rect x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"{height}\"/>",
+                    470 - height
+                )?;
+            }
+            page.push_str("<line x1=\"0\" y1=\"475\" x2=\"7200\" y2=\"475\"/></svg></figure>");
+        }
+        page.push_str("</section>");
+        Ok(())
+    }
+
+    fn acts(&self, page: &mut String) -> std::fmt::Result {
+        let statistics = self.statistics;
+        write!(page, "<section><h2>Acts of operators</h2><p>{} acts", statistics.acts_in_all)?;
+        if statistics.acts_in_all > statistics.acts.len() as u64 {
+            write!(page, ", of which the first {} are listed", statistics.acts.len())?;
+        }
+        page.push_str(".</p>");
+        let mut rows: Vec<_> = statistics
+            .acts
+            .iter()
+            .map(|act| vec![act.at.clone(), act.what.clone(), act.operator.clone(), act.about.clone()])
+            .collect();
+        rows.sort();
+        if !rows.is_empty() {
+            table(page, "What operators did", &["when", "what", "who", "why, and about what"], &rows)?;
+        }
+        page.push_str("</section>");
+        Ok(())
+    }
+
+    fn residue(&self, page: &mut String) -> std::fmt::Result {
+        let reconciled = self.reconciled;
+        write!(page, "<section><h2>Left over</h2><p>{} in all.", reconciled.residue())?;
+        if reconciled.accepted_earlier > 0 {
+            write!(page, " {} outcomes are of callbacks before this trail.", reconciled.accepted_earlier)?;
+        }
+        page.push_str("</p>");
+        for (what, list) in [
+            ("Accepted, without an outcome", &reconciled.lost),
+            ("Dead letters that SQS has dropped", &reconciled.dropped),
+            ("Outcomes of what was never accepted", &reconciled.never_accepted),
+            ("Outcomes that exclude each other", &reconciled.contradictory),
+            ("Receipts that cannot be read", &reconciled.unreadable),
+            ("Users whose record comes from no record here", &reconciled.users_without_record),
+            ("Calls that no record explains", &reconciled.calls_without_record),
+        ] {
+            if list.is_empty() {
+                continue;
+            }
+            let rows: Vec<_> = list.iter().take(MOST_LISTED).map(|one| vec![one.clone()]).collect();
+            table(page, &format!("{what}: {}", list.len()), &["which"], &rows)?;
+        }
+        page.push_str("</section>");
+        Ok(())
+    }
+}
+
+fn table(page: &mut String, caption: &str, columns: &[&str], rows: &[Vec<String>]) -> std::fmt::Result {
+    write!(
+        page,
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
+        escape(caption)
+    )?;
+    for column in columns {
+        write!(page, "<th scope=\"col\">{}</th>", escape(column))?;
+    }
+    page.push_str("</tr></thead><tbody>");
+    for row in rows {
+        page.push_str("<tr>");
+        for cell in row {
+            write!(page, "<td>{}</td>", escape(cell))?;
+        }
+        page.push_str("</tr>");
+    }
+    page.push_str("</tbody></table></div>");
+    Ok(())
+}
+
+/// A bar for each row, with its name and number beside it.
+fn bars(page: &mut String, heading: &str, explained: &str, rows: &[(String, u64)]) -> std::fmt::Result {
+    write!(page, "<section><h2>{}</h2><p>{}</p>", escape(heading), escape(explained))?;
+    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or_default();
+    if most == 0 {
+        page.push_str("<p>None.</p></section>");
+        return Ok(());
+    }
+    write!(page, "<table class=\"bars\"><caption>{}</caption><tbody>", escape(heading))?;
+    for (name, count) in rows {
+        let share = 1000 * count / most;
+        write!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td>{count}</td><td><svg viewBox=\"0 0 1000 10\" \
+             preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect width=\"{share}\" height=\"10\"/></svg></td></tr>",
+            escape(name)
+        )?;
+    }
+    page.push_str("</tbody></table></section>");
+    Ok(())
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--soft:#57606a;--line:#d0d7de;--bar:#0b5cad;--good:#116329;--bad:#a40e26}\
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--paper:#0d1117;--soft:#9ea7b1;--line:#3d444d;--bar:#58a6ff;--good:#4ac26b;--bad:#ff8182}}\
+*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}\
+main{max-width:60rem;margin:0 auto;padding:1rem}h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin:2rem 0 .25rem}\
+p{margin:.25rem 0 .75rem}section>p,figcaption,caption{color:var(--soft)}\
+.verdict{border:2px solid;border-radius:.5rem;padding:.75rem 1rem;color:var(--good)}.verdict.unsound{color:var(--bad)}\
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}caption{text-align:left;padding:.25rem 0}\
+th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}\
+.wide td,.wide th{min-width:7rem}.bars caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\
+.bars th{font-weight:400;width:40%}.bars td:nth-child(2){text-align:right;font-variant-numeric:tabular-nums;width:15%}\
+.bars svg{width:100%;height:1rem;display:block}figure{margin:.5rem 0}figure svg{width:100%;height:3rem;display:block}\
+rect{fill:var(--bar)}line{stroke:var(--line);stroke-width:10}\
+@media print{:root{--ink:#000;--paper:#fff;--soft:#333;--line:#999;--bar:#333;--good:#000;--bad:#000}section{break-inside:avoid}rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";

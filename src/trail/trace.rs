@@ -1,0 +1,182 @@
+//! The life of one delivery or of one user, in order, with the reason for each step in a sentence.
+
+use std::collections::BTreeSet;
+
+use super::entry::Entry;
+
+/// What is looked for. What is not said does not choose.
+#[derive(Clone, Debug, Default)]
+pub struct Tracing {
+    /// This receipt, or what it begins with.
+    pub receipt: Option<String>,
+    /// This proofing session.
+    pub session: Option<String>,
+    /// This event.
+    pub event: Option<String>,
+    /// The user of this pseudonym.
+    pub user: Option<String>,
+    receipts: BTreeSet<String>,
+    plans: BTreeSet<String>,
+}
+
+/// The records found.
+#[derive(Clone, Debug, Default)]
+pub struct Thread {
+    entries: Vec<Entry>,
+}
+
+impl Tracing {
+    /// First reading: notes the receipts and plans that belong to what is looked for. A callback that was accepted names no
+    /// user, and a plan names no receipt: both are found by what does.
+    pub fn first(&mut self, entry: &Entry) {
+        if !self.names(entry) {
+            return;
+        }
+        self.receipts.extend(entry.receipt_id.clone());
+        if entry.code.starts_with("IDV3") {
+            self.plans.extend(entry.plan_sha256.clone());
+        }
+    }
+
+    /// Second reading: keeps what belongs to it.
+    pub fn second(&self, entry: Entry, thread: &mut Thread) {
+        let by_receipt = entry.receipt_id.as_ref().is_some_and(|receipt| self.receipts.contains(receipt));
+        let by_plan = entry.receipt_id.is_none()
+            && entry.plan_sha256.as_ref().is_some_and(|plan| self.plans.contains(plan));
+        if by_receipt || by_plan {
+            thread.entries.push(entry);
+        }
+    }
+
+    fn names(&self, entry: &Entry) -> bool {
+        let same = |wanted: &Option<String>, is: &Option<String>| wanted.is_some() && wanted == is;
+        let begins = match (&self.receipt, &entry.receipt_id) {
+            (Some(wanted), Some(is)) => is.starts_with(wanted.as_str()),
+            _ => false,
+        };
+        begins
+            || same(&self.session, &entry.session_id)
+            || same(&self.event, &entry.event_id)
+            || same(&self.user, &entry.user)
+    }
+}
+
+impl Thread {
+    /// The records in the order of their time; of one time, in the order of the receipt's life.
+    pub fn in_order(mut self) -> Vec<Entry> {
+        self.entries.sort_by(|one, other| {
+            (&one.at, &one.receipt_id, &one.code).cmp(&(&other.at, &other.receipt_id, &other.code))
+        });
+        self.entries
+    }
+}
+
+impl Entry {
+    /// What happened and why, in a sentence.
+    pub fn sentence(&self) -> String {
+        match self.code.get(..4) {
+            Some("IDV2") => self.settling(),
+            Some("IDV3") => self.act(),
+            _ => self.intake(),
+        }
+    }
+
+    fn because(&self) -> String {
+        match (&self.reason, &self.detail) {
+            (Some(reason), Some(detail)) => format!("{reason} ({detail})"),
+            (one, other) => one.clone().or_else(|| other.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn whom(&self) -> String {
+        self.user.as_ref().map_or_else(|| "the user".to_owned(), |user| format!("user {user}"))
+    }
+
+    fn by(&self) -> String {
+        match (&self.operator, &self.approved_by) {
+            (Some(by), Some(other)) => format!(" by {by}, approved by {other}"),
+            (Some(by), None) => format!(" by {by}"),
+            _ => String::new(),
+        }
+    }
+
+    fn intake(&self) -> String {
+        let key = self.key_id.as_deref().unwrap_or("not told");
+        match self.event.as_str() {
+            "accepted" => format!("accepted: signed by key {key}, stored on the queue"),
+            "accepted_unreadable" => {
+                format!("accepted as raw bytes: signed by key {key}, but {}", self.because())
+            }
+            _ => self.because(),
+        }
+    }
+
+    fn settling(&self) -> String {
+        let (whom, because) = (self.whom(), self.because());
+        let status = self.facts.as_ref().map_or("the result", |facts| facts.status.as_str());
+        let again = self.retry_in_seconds.map_or_else(String::new, |s| format!("; again in {s} s"));
+        let what = match self.event.as_str() {
+            "applied" => format!("the approval was written onto {whom}{}", self.proof()),
+            "recorded" => format!("\"{status}\" was written onto {whom}, for whom no approval stands"),
+            "insufficient" => {
+                let proof = self.proof();
+                format!(
+                    "the approval is less than the policy asks for; only that was written onto {whom}{proof}"
+                )
+            }
+            "revoked" => format!("the approval of {whom} was taken back: {status}"),
+            "noted" => format!("\"{status}\" while another approval of {whom} stands: nothing taken away"),
+            "superseded" => format!("something newer had been applied to {whom}: nothing written"),
+            "duplicate" => format!("this very event had been applied to {whom}: nothing written"),
+            "probed" => return "a synthetic callback came through; it is about nobody".to_owned(),
+            "quarantined" => format!("no rule settles it, so it is a dead letter: {because}"),
+            "retried" => return format!("a fault that passes, {because}{again}"),
+            "misconfigured" => return format!("a fault that an operator must mend, {because}{again}"),
+            _ => return format!("not tried now: {because}"),
+        };
+        let levels = match (self.ial_before, self.ial_after) {
+            (Some(before), Some(after)) if before != after => format!("; level {before} to {after}"),
+            (Some(before), Some(_)) => format!("; level stays {before}"),
+            _ => String::new(),
+        };
+        let confirmed = if self.confirmed == Some(true) { "; confirmed" } else { "" };
+        let whose = if self.operator.is_some() {
+            format!("; whose it is was said{}", self.by())
+        } else {
+            String::new()
+        };
+        format!("{what}{levels}{confirmed}{whose}")
+    }
+
+    /// What was approved, by what.
+    fn proof(&self) -> String {
+        let approval = self.facts.as_ref().and_then(|facts| facts.approval.as_ref());
+        approval.map_or_else(String::new, |approval| {
+            let yes = |is: bool| if is { "yes" } else { "no" };
+            let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "not told".to_owned());
+            format!(
+                ": IAL{}, evidence {}, liveness {}, match {}, framework {}",
+                approval.ial,
+                told(&approval.evidence),
+                yes(approval.liveness_verified),
+                yes(approval.match_result),
+                told(&approval.framework)
+            )
+        })
+    }
+
+    fn act(&self) -> String {
+        let (by, whom) = (self.by(), self.whom());
+        let reason = self.reason.as_deref().unwrap_or("not told");
+        match self.event.as_str() {
+            "planned" => format!("part of a plan to send letters back{by}, because {reason}"),
+            "redriven" => format!("sent back to the queue{by}, because {reason}"),
+            "redrive_ended" => format!("the run through the plan ended: {}", self.because()),
+            "correction_proposed" => format!("said to be about {whom}{by}, because {reason}"),
+            "correction_approved" => format!("that was approved{by}"),
+            "correction_sealed" => format!("the correction became part of a plan{by}"),
+            "discarded" => format!("kept in an archive and deleted{by}, because {}", self.because()),
+            _ => format!("{}{by}", self.because()),
+        }
+    }
+}
