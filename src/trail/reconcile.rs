@@ -239,6 +239,7 @@ impl Reconciliation {
             out.accepted += 1;
             if receipt.contradicts {
                 out.contradictory.push(print(key));
+                continue;
             }
             match receipt.class {
                 Class::InFlight if age > IN_FLIGHT => out.lost.push(print(key)),

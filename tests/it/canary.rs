@@ -70,7 +70,10 @@ async fn nothing_personal_or_secret_leaves_the_functions() {
                 200,
                 json!({
                     "Username": "CANARY-ada", "UserStatus": "UNCONFIRMED", "UserCreateDate": 1_795_341_600.0,
-                    "UserAttributes": [ { "Name": "email", "Value": "CANARY@example.com" } ],
+                    "UserAttributes": [
+                        { "Name": "email", "Value": "CANARY@example.com" },
+                        { "Name": "sub", "Value": "CANARY-sub" },
+                    ],
                 }),
             ),
             // One of each class, so that every way out is taken.

@@ -21,7 +21,7 @@ use crate::world::{RING, TestClock, TestConsumer, World, approval, other, with};
 
 /// A pool that answers one call with an error, once or always, and counts what it is asked.
 #[derive(Clone)]
-struct Moody {
+pub(crate) struct Moody {
     pool: UserPool<TestClock>,
     error: Arc<Mutex<Option<(&'static str, DirectoryError, bool)>>>,
     calls: Arc<Mutex<Vec<&'static str>>>,
@@ -32,7 +32,7 @@ impl Moody {
         Self { pool: world.pool.clone(), error: Arc::default(), calls: Arc::default() }
     }
 
-    fn failing(world: &World, call: &'static str, error: DirectoryError, for_good: bool) -> Self {
+    pub(crate) fn failing(world: &World, call: &'static str, error: DirectoryError, for_good: bool) -> Self {
         let moody = Self::new(world);
         *moody.error.lock().unwrap() = Some((call, error, for_good));
         moody

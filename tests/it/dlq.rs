@@ -23,6 +23,11 @@ impl Desk {
         Self { dev: Dev::start(environment) }
     }
 
+    /// With more arguments to `dev`.
+    pub(crate) fn listening(arguments: &[&str]) -> Self {
+        Self { dev: Dev::listening(&[&["127.0.0.1:0"], arguments].concat(), &[]) }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.dev.folder.path()
     }

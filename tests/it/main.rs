@@ -17,6 +17,7 @@
 
 mod arbitrary;
 mod architecture;
+mod audit_trail;
 mod aws_adapters;
 mod aws_endpoint;
 mod binaries;

@@ -41,6 +41,7 @@ impl Dev {
             .arg(&keys)
             .arg("--listen")
             .args(arguments)
+            .current_dir(folder.path())
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()

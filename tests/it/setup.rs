@@ -5,9 +5,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PYTHON_PACKAGES: [&str; 5] = [
+const PYTHON_PACKAGES: [&str; 6] = [
     "aws-sam-translator==1.115.0",
     "cfn-lint==1.58.0",
+    "jsonschema==4.26.0",
     "ministack==1.5.33",
     "standardwebhooks==1.1.0",
     "stripe==16.1.0",

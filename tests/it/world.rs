@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::assurance::Policy;
-use idv_callback::audit::AuditRecord;
+use idv_callback::audit::{AuditCode, AuditRecord, Chain};
 use idv_callback::delivery::{SignatureProfile, sign};
 use idv_callback::intake::{Answer, Intake, Request};
 use idv_callback::key_cache::KeyCache;
@@ -56,15 +57,35 @@ impl Clock for TestClock {
 }
 
 /// An audit log in memory, which can be broken.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Recorder {
     records: Arc<Mutex<Vec<Value>>>,
+    chain: Arc<Chain>,
+    lines: Arc<Mutex<Vec<String>>>,
     broken: Arc<Mutex<bool>>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let writer = format!("test/{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Self {
+            records: Arc::default(),
+            chain: Arc::new(Chain::new(writer)),
+            lines: Arc::default(),
+            broken: Arc::default(),
+        }
+    }
 }
 
 impl Recorder {
     pub(crate) fn all(&self) -> Vec<Value> {
         self.records.lock().unwrap().clone()
+    }
+
+    /// The log as a function writes it: chained lines, from the beginning.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
     }
 
     pub(crate) fn words(&self) -> Vec<String> {
@@ -86,7 +107,17 @@ impl AuditSink for Recorder {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe));
         }
         self.records.lock().unwrap().push(serde_json::to_value(record).unwrap());
-        Ok(())
+        let mut lines = self.lines.lock().unwrap();
+        let first = lines.is_empty();
+        let mut push = |_: &AuditRecord, line: &[u8]| {
+            lines.push(String::from_utf8(line.to_vec()).unwrap());
+            Ok(())
+        };
+        if first {
+            let started = AuditRecord::new(AuditCode::Started, record.at()).detail("test");
+            self.chain.append(&started, &mut push)?;
+        }
+        self.chain.append(record, push)
     }
 }
 
@@ -187,6 +218,10 @@ impl World {
 
     pub(crate) fn consumer(&self) -> TestConsumer<UserPool<TestClock>, LocalQueues<TestClock>> {
         self.consumer_over(self.pool.clone(), self.queues.clone())
+    }
+
+    pub(crate) async fn clock_forward(&self, seconds: u64) {
+        self.clock.sleep(Duration::from_secs(seconds)).await;
     }
 
     pub(crate) fn deadline(&self, seconds: u64) -> Deadline {

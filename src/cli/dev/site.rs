@@ -42,6 +42,13 @@ impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
                 let letters: Vec<_> = self.queues.dead_letters.messages().iter().map(dead_letter).collect();
                 Reply::json(200, &json!(letters))
             }
+            ("DELETE", path) if path.starts_with("/_local/users/") => {
+                let name = path.trim_start_matches("/_local/users/");
+                match self.pool.admin_delete_user(&percent_decode_str(name).decode_utf8_lossy()) {
+                    Ok(()) => Reply::json(200, &json!({})),
+                    Err(error) => failed(error),
+                }
+            }
             ("GET", path) if path.starts_with("/_local/users/") => {
                 let name = path.trim_start_matches("/_local/users/");
                 self.show(&percent_decode_str(name).decode_utf8_lossy())
@@ -49,7 +56,8 @@ impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
             // AWS' own calls: `AWS_ENDPOINT_URL` may name this server.
             ("POST", "/") if let Some(api) = &self.aws_api => api.answer(&request).await,
             (_, path) if path.starts_with("/_local/") => {
-                let pages = "POST /_local/users, GET /_local/users/{username}, GET /_local/dead-letters";
+                let pages =
+                    "POST /_local/users, GET and DELETE /_local/users/{username}, GET /_local/dead-letters";
                 Reply::json(404, &json!({ "error": format!("there are {pages}") }))
             }
             _ => self.front_door.answer(request).await,

@@ -1,0 +1,826 @@
+//! The audit trail as an auditor meets it: tampering is named, by us and by a page of Python; nothing is lost unseen; every
+//! decision can be made again; nobody's name is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use idv_callback::audit::{AuditCode, AuditRecord, Chain};
+use idv_callback::ports::{DirectoryError, Fault};
+use idv_callback::timestamp::Timestamp;
+use idv_callback::trail::{Entry, Reconciliation, Redecision};
+use serde_json::{Value, json};
+
+use crate::dlq::Desk;
+use crate::setup;
+use crate::world::{World, approval, other, with, with_metadata};
+
+fn idvctl(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_idvctl");
+    Command::new(program).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_795_341_600 + seconds)
+}
+
+/// What a writer writes: a beginning, then so many records.
+fn written(writer: &str, records: u64) -> Vec<String> {
+    let chain = Chain::new(writer);
+    let mut lines = Vec::new();
+    for n in 0..=records {
+        let code = if n == 0 { AuditCode::Started } else { AuditCode::Refused };
+        let record = AuditRecord::new(code, at(i64::try_from(n).unwrap())).because(format!("r{n}"));
+        let keep = |_: &AuditRecord, line: &[u8]| {
+            lines.push(String::from_utf8(line.to_vec()).unwrap());
+            Ok(())
+        };
+        chain.append(&record, keep).unwrap();
+    }
+    lines
+}
+
+#[test]
+fn a_record_is_this_line() {
+    let line = &written("callback/stream/1-2", 1)[1];
+    let first = &written("callback/stream/1-2", 0)[0];
+    let digest = idv_callback::envelope::BodyDigest::of(first.as_bytes());
+    let expected = format!(
+        r#"{{"schema":"idv-audit/1","code":"IDV1101","event":"refused","at":"2026-11-22T10:00:01.000Z","version":"{}","reason":"r1","writer":"callback/stream/1-2","seq":1,"prev":"{}"}}"#,
+        env!("CARGO_PKG_VERSION"),
+        digest.as_str()
+    );
+    assert_eq!(*line, expected);
+}
+
+#[test]
+fn a_writer_that_was_silent_says_that_it_is_there() {
+    let chain = Chain::new("callback/x");
+    let mut lines: Vec<Value> = Vec::new();
+    for seconds in [0, 299, 599, 600] {
+        let record = AuditRecord::new(AuditCode::Refused, at(seconds));
+        let keep = |_: &AuditRecord, line: &[u8]| {
+            lines.push(serde_json::from_slice(line).unwrap());
+            Ok(())
+        };
+        chain.append(&record, keep).unwrap();
+    }
+    let words: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(words, ["refused", "refused", "alive", "refused", "refused"]);
+    // What could not be written leaves no hole.
+    let broken = |_: &AuditRecord, _: &[u8]| Err(std::io::Error::other("full"));
+    assert!(chain.append(&AuditRecord::new(AuditCode::Refused, at(601)), broken).is_err());
+    let keep = |_: &AuditRecord, line: &[u8]| {
+        lines.push(serde_json::from_slice(line).unwrap());
+        Ok(())
+    };
+    chain.append(&AuditRecord::new(AuditCode::Refused, at(602)), keep).unwrap();
+    assert_eq!(lines.last().unwrap()["seq"], 5);
+}
+
+/// A trail of three writers, sealed twice, in the form of a bundle that was unpacked.
+struct Trail {
+    folder: tempfile::TempDir,
+    key: String,
+    lines: Vec<String>,
+}
+
+impl Trail {
+    fn sealed() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let writers = ["callback/a/1-1", "callback/b/1-2", "consumer/a/1-3"];
+        let all: Vec<Vec<String>> = writers.iter().map(|writer| written(writer, 11)).collect();
+        // As a log delivers them: mixed, each writer's own in order.
+        let mixed = |range: std::ops::Range<usize>| -> Vec<String> {
+            range.flat_map(|n| all.iter().map(move |lines| lines[n].clone())).collect()
+        };
+        let trail = Self { folder, key: String::new(), lines: mixed(0..12) };
+        let made = trail.run(&["--json", "audit", "keygen", "--name", "example.org/idv", "-o", "key"]);
+        let key = json_of(&made)["public"].as_str().unwrap().to_owned();
+        let trail = Self { key, ..trail };
+        for lines in [mixed(0..6), mixed(0..12)] {
+            trail.write(&lines);
+            let seal = ["audit", "seal", "records", "--to", "sealed", "--signing-key", "key"];
+            let sealed = trail.run(&seal);
+            assert!(sealed.status.success(), "{sealed:?}");
+        }
+        trail
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        idvctl(self.folder.path(), arguments)
+    }
+
+    fn write(&self, lines: &[String]) {
+        std::fs::create_dir_all(self.path("records")).unwrap();
+        std::fs::write(
+            self.path("records/log.jsonl"),
+            lines.iter().map(|l| format!("{l}\n")).collect::<String>(),
+        )
+        .unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// What is found: by us, and by the page of Python, which must be the same.
+    fn findings(&self) -> BTreeSet<(String, String, u64, u64)> {
+        let verify =
+            ["--json", "audit", "verify", "records", "--sealed", "sealed", "--key", self.key.as_str()];
+        let ours = self.run(&verify);
+        let value = json_of(&ours);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let finding = |f: &Value| {
+            (text(&f["kind"]), text(&f["writer"]), f["from"].as_u64().unwrap(), f["to"].as_u64().unwrap())
+        };
+        let found: BTreeSet<_> = value["findings"].as_array().unwrap().iter().map(finding).collect();
+        assert_eq!(value["sound"], found.is_empty());
+        assert_eq!(ours.status.code(), Some(i32::from(!found.is_empty())));
+
+        // The verifier finds the bundle's folders side by side.
+        let bundle = self.path("bundle");
+        let _fresh = std::fs::remove_dir_all(&bundle);
+        std::fs::create_dir_all(bundle.join("checkpoints")).unwrap();
+        std::fs::create_dir_all(bundle.join("records")).unwrap();
+        for (from, to) in [("records", "records"), ("sealed/checkpoints", "checkpoints")] {
+            for entry in std::fs::read_dir(self.path(from)).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), bundle.join(to).join(entry.file_name())).unwrap();
+            }
+        }
+        std::fs::copy(self.path("sealed/leaves.jsonl"), bundle.join("leaves.jsonl")).unwrap();
+        std::fs::write(bundle.join("verify.py"), idv_callback::trail::VERIFIER).unwrap();
+        let python = Command::new("python3")
+            .args(["-I", "verify.py", ".", "--json", "--key", &self.key])
+            .current_dir(&bundle)
+            .output()
+            .unwrap();
+        let theirs: Value =
+            serde_json::from_slice(&python.stdout).unwrap_or_else(|error| panic!("{error}: {python:?}"));
+        let finding = |f: &Value| (text(&f[0]), text(&f[1]), f[2].as_u64().unwrap(), f[3].as_u64().unwrap());
+        let theirs_found: BTreeSet<_> = theirs["findings"].as_array().unwrap().iter().map(finding).collect();
+        assert_eq!(found, theirs_found, "ours and Python's");
+        assert_eq!(python.status.code(), Some(i32::from(!found.is_empty())));
+        assert_eq!(value["records"], theirs["records"]);
+        found
+    }
+
+    /// After somebody's hand went over the records.
+    fn with_records(&self, change: impl FnOnce(&mut Vec<String>)) -> BTreeSet<(String, String, u64, u64)> {
+        let mut lines = self.lines.clone();
+        change(&mut lines);
+        self.write(&lines);
+        let found = self.findings();
+        self.write(&self.lines);
+        found
+    }
+
+    /// After somebody's hand went over a sealed file.
+    fn with_file(
+        &self,
+        name: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> BTreeSet<(String, String, u64, u64)> {
+        let before = self.read(name);
+        std::fs::write(self.path(name), change(before.clone())).unwrap();
+        let found = self.findings();
+        std::fs::write(self.path(name), before).unwrap();
+        found
+    }
+}
+
+fn set(findings: &[(&str, &str, u64, u64)]) -> BTreeSet<(String, String, u64, u64)> {
+    findings.iter().map(|(kind, writer, from, to)| ((*kind).into(), (*writer).into(), *from, *to)).collect()
+}
+
+/// The line of this writer's record; the three writers take turns.
+fn nth(writer: usize, seq: usize) -> usize {
+    seq * 3 + writer
+}
+
+#[test]
+fn whoever_touches_a_record_is_named_with_it() {
+    let trail = Trail::sealed();
+    assert_eq!(trail.findings(), set(&[]));
+    let (a, b, c) = ("callback/a/1-1", "callback/b/1-2", "consumer/a/1-3");
+    let edit = |line: &str| line.replace("\"reason\":\"r", "\"reason\":\"x");
+
+    let cases: [(&str, Box<dyn FnOnce(&mut Vec<String>)>, BTreeSet<_>); 17] = [
+        ("removed", Box::new(|l| drop(l.remove(nth(1, 5)))), set(&[("gap", b, 5, 5)])),
+        (
+            "several removed",
+            Box::new(|l| l.retain(|l| !l.contains("\"r4\"") && !l.contains("\"r5\""))),
+            set(&[("gap", a, 4, 5), ("gap", b, 4, 5), ("gap", c, 4, 5)]),
+        ),
+        ("the first removed", Box::new(|l| drop(l.remove(nth(2, 0)))), set(&[("gap", c, 0, 0)])),
+        ("edited", Box::new(move |l| l[nth(0, 3)] = edit(&l[nth(0, 3)])), set(&[("changed", a, 3, 3)])),
+        (
+            "the first edited",
+            Box::new(move |l| l[nth(0, 0)] = edit(&l[nth(0, 0)])),
+            set(&[("changed", a, 0, 0)]),
+        ),
+        // Nothing comes behind the last one: only the seal tells.
+        (
+            "the last edited",
+            Box::new(move |l| l[nth(0, 11)] = edit(&l[nth(0, 11)])),
+            set(&[("sealed_changed", a, 11, 11)]),
+        ),
+        ("swapped", Box::new(|l| l.swap(nth(0, 4), nth(0, 5))), set(&[("reordered", a, 4, 4)])),
+        (
+            "moved to the end",
+            Box::new(|l| {
+                let line = l.remove(nth(1, 2));
+                l.push(line);
+            }),
+            set(&[("reordered", b, 2, 2)]),
+        ),
+        (
+            "doubled",
+            Box::new(|l| {
+                let line = l[nth(2, 7)].clone();
+                l.insert(nth(2, 9), line);
+            }),
+            set(&[("duplicate", c, 7, 7)]),
+        ),
+        (
+            "forked",
+            Box::new(move |l| {
+                let line = edit(&l[nth(2, 7)]);
+                l.insert(nth(2, 9), line);
+            }),
+            set(&[("fork", c, 7, 7)]),
+        ),
+        (
+            "cut off at the end",
+            Box::new(|l| l.truncate(nth(0, 9))),
+            set(&[("sealed_missing", a, 9, 11), ("sealed_missing", b, 9, 11), ("sealed_missing", c, 9, 11)]),
+        ),
+        (
+            "a whole writer gone",
+            Box::new(move |l| l.retain(|line| !line.contains(b))),
+            set(&[("sealed_missing", b, 0, 5), ("sealed_missing", b, 6, 11)]),
+        ),
+        (
+            "all gone",
+            Box::new(Vec::clear),
+            set(&[
+                ("sealed_missing", a, 0, 5),
+                ("sealed_missing", a, 6, 11),
+                ("sealed_missing", b, 0, 5),
+                ("sealed_missing", b, 6, 11),
+                ("sealed_missing", c, 0, 5),
+                ("sealed_missing", c, 6, 11),
+            ]),
+        ),
+        (
+            "without a link",
+            Box::new(|l| {
+                l.push(r#"{"schema":"idv-audit/1","code":"IDV1101","event":"refused","at":"x"}"#.to_owned());
+            }),
+            set(&[("unlinked", "", 0, 0)]),
+        ),
+        // What is no harm: lines that are no records, records in one line, a line cut short, new records, new writers.
+        (
+            "other lines",
+            Box::new(|l| {
+                l.insert(3, "{\"_aws\":{}}".to_owned());
+                l.insert(9, "START RequestId".to_owned());
+                l.push("{\"schema\":\"idv-audit/1\",\"code\":\"IDV1".to_owned());
+            }),
+            set(&[]),
+        ),
+        (
+            "two in a line",
+            Box::new(|l| {
+                let next = l.remove(7);
+                l[6].push_str(&next);
+            }),
+            set(&[]),
+        ),
+        ("a new writer", Box::new(|l| l.extend(written("consumer/new/9-9", 3))), set(&[])),
+    ];
+    for (name, change, expected) in cases {
+        assert_eq!(trail.with_records(change), expected, "{name}");
+    }
+}
+
+#[test]
+fn whoever_touches_a_seal_is_named_too() {
+    let trail = Trail::sealed();
+    let (one, two) = ("sealed/checkpoints/000001.txt", "sealed/checkpoints/000002.txt");
+    let found = trail.with_file(one, |note| note.replace("records 18", "records 17"));
+    // The second one names the digest of the first.
+    assert_eq!(found, set(&[("bad_signature", "000001.txt", 0, 0), ("bad_checkpoint", "000002.txt", 1, 1)]));
+    let found = trail.with_file(two, |note| note.replace("findings 0", "findings 1"));
+    assert_eq!(found, set(&[("bad_signature", "000002.txt", 1, 1)]));
+    let found = trail.with_file(two, |note| note.lines().take(7).map(|l| format!("{l}\n")).collect());
+    assert!(found.contains(&("bad_signature".to_owned(), "000002.txt".to_owned(), 1, 1)), "{found:?}");
+    let found = trail.with_file("sealed/leaves.jsonl", |leaves| leaves.replacen("\"to\":5", "\"to\":4", 1));
+    assert!(found.contains(&("bad_checkpoint".to_owned(), "000001.txt".to_owned(), 0, 0)), "{found:?}");
+    let found = trail.with_file("sealed/leaves.jsonl", |leaves| {
+        let lines: Vec<_> = leaves.lines().collect();
+        lines[..5].iter().map(|l| format!("{l}\n")).collect()
+    });
+    assert_eq!(found, set(&[("bad_checkpoint", "000002.txt", 1, 1)]));
+    let forged = r#"{"writer":"consumer/x","from":0,"to":0,"head":"00"}"#;
+    let found = trail.with_file("sealed/leaves.jsonl", |leaves| format!("{leaves}{forged}\n"));
+    assert!(found.contains(&("bad_checkpoint".to_owned(), "leaves".to_owned(), 6, 6)), "{found:?}");
+
+    // The first checkpoint gone: the second does not follow from nothing.
+    let note = trail.read(one);
+    std::fs::remove_file(trail.path(one)).unwrap();
+    assert_eq!(trail.findings(), set(&[("bad_checkpoint", "000002.txt", 0, 0)]));
+    std::fs::write(trail.path(one), &note).unwrap();
+
+    // Another key of the same name signs nothing here, and cannot seal on.
+    let other = trail.run(&["--json", "audit", "keygen", "--name", "example.org/idv", "-o", "other"]);
+    let other = json_of(&other)["public"].as_str().unwrap().to_owned();
+    let mallory = Trail { key: other, ..trail };
+    let expected = [("bad_signature", "000001.txt", 0, 0), ("bad_signature", "000002.txt", 1, 1)];
+    assert_eq!(mallory.findings(), set(&expected));
+    let mut lines = mallory.lines.clone();
+    lines.extend(written("consumer/new/9-9", 3));
+    mallory.write(&lines);
+    let sealed = mallory.run(&["audit", "seal", "records", "--to", "sealed", "--signing-key", "other"]);
+    assert_eq!(sealed.status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(mallory.path("sealed/checkpoints")).unwrap().count(), 2);
+    assert_eq!(
+        std::fs::metadata(mallory.path("key")).unwrap().permissions(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o100_600)
+    );
+}
+
+/// Of a period only the new records are at hand; what was sealed before is taken as given, and what is new must follow it.
+#[test]
+fn a_period_follows_the_one_before() {
+    let trail = Trail::sealed();
+    let newer: Vec<String> = trail.lines[18..].to_vec();
+    let verify = |lines: &[String]| {
+        trail.write(lines);
+        let output = trail.run(&[
+            "--json", "audit", "verify", "records", "--sealed", "sealed", "--key", &trail.key, "--after", "1",
+        ]);
+        let kinds: Vec<String> = json_of(&output)["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| {
+                format!(
+                    "{} {} {}-{}",
+                    f["kind"].as_str().unwrap(),
+                    f["writer"].as_str().unwrap(),
+                    f["from"],
+                    f["to"]
+                )
+            })
+            .collect();
+        kinds
+    };
+    assert_eq!(verify(&newer), Vec::<String>::new());
+    assert_eq!(
+        verify(&newer[3..]),
+        ["gap callback/a/1-1 6-6", "gap callback/b/1-2 6-6", "gap consumer/a/1-3 6-6"]
+    );
+    let mut changed = newer.clone();
+    changed[0] = changed[0].replace("\"prev\":\"", "\"prev\":\"f");
+    assert!(
+        verify(&changed).iter().any(|f| f.starts_with("changed callback/a/1-1 6")),
+        "{:?}",
+        verify(&changed)
+    );
+    // Sealing goes on from there.
+    let mut third = newer;
+    third.extend(written("consumer/new/9-9", 3));
+    trail.write(&third);
+    let sealed =
+        trail.run(&["audit", "seal", "records", "--to", "sealed", "--signing-key", "key", "--only-new"]);
+    assert!(sealed.status.success(), "{sealed:?}");
+    let again =
+        trail.run(&["audit", "seal", "records", "--to", "sealed", "--signing-key", "key", "--only-new"]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("nothing new"), "{again:?}");
+}
+
+/// Everything that the functions record, and nothing that has no place.
+async fn everything() -> World {
+    let mut world = World::new();
+    world.policy.binding_required = false;
+    for name in ["CANARY-ada", "CANARY-bob", "CANARY-eve", "CANARY-dan"] {
+        world.sign_up(name, &[("email", "CANARY@example.org")]);
+    }
+    let second = |callback: Value| with(callback, "session_id", json!("vs_2"));
+    let dan = with(approval("CANARY-dan", "evt_7", 10), "document_type", json!("canary"));
+    let dan = with(dan, "framework", json!("CANARY"));
+    for callback in [
+        approval("CANARY-ada", "evt_1", 10),
+        second(other("declined", "CANARY-ada", "evt_2", 20)),
+        approval("CANARY-ada", "evt_1b", 5),
+        other("declined", "CANARY-ada", "evt_3", 30),
+        with(approval("CANARY-bob", "evt_4", 10), "ial", json!(1)),
+        other("in_review", "CANARY-eve", "evt_5", 10),
+        with(approval("CANARY-ada", "evt_6", 40), "blockid_sub", json!("did:CANARY")),
+        with(approval("CANARY-ada", "evt_3", 30), "framework", json!("CANARY CANARY")),
+        dan.clone(),
+        with_metadata(approval("CANARY-dan", "evt_8", 11), "cognito_user_pool", json!("us-east-1_Other")),
+        with_metadata(approval("CANARY-dan", "evt_9", 12), "binding", json!("b1.1.CANARY")),
+        approval("CANARY-nobody", "evt_10", 10),
+        approval("CANARY@example.org", "evt_11", 10),
+        with_metadata(other("in_review", "x", "evt_12", 10), "cognito_user_pool", json!("synthetic-probe")),
+        json!({ "event_id": "evt_13", "CANARY": true }),
+    ] {
+        world.post(&callback).await;
+        world.settle().await;
+        world.clock_forward(1).await;
+    }
+    world.clock_forward(301).await;
+    world.post(&dan).await;
+    world.settle().await;
+    // Forged, and not even a callback.
+    let mut forged = world.signed("evt_14", b"{}");
+    forged.body = Some(b"{\"CANARY\":1}".to_vec());
+    world.intake().answer(&forged, world.deadline(10)).await;
+    let mut wrong = world.signed("evt_15", b"{}");
+    "PUT".clone_into(&mut wrong.method);
+    world.intake().answer(&wrong, world.deadline(10)).await;
+    // Faults that pass, and one that does not.
+    *world.keys.outage.lock().unwrap() =
+        Some(idv_callback::ports::KeyStoreError::Passing(Fault::new("x", "y")));
+    world.clock_forward(4000).await;
+    world.post(&approval("CANARY-eve", "evt_16", 50)).await;
+    *world.keys.outage.lock().unwrap() = None;
+    world.post(&approval("CANARY-eve", "evt_17", 60)).await;
+    for error in [
+        DirectoryError::Passing(Fault::new("AdminGetUser", "TooManyRequestsException")),
+        DirectoryError::Misconfigured(Fault::new("AdminGetUser", "AccessDeniedException")),
+    ] {
+        let consumer = world.consumer_over(
+            crate::consumer::Moody::failing(&world, "find", error, false),
+            world.queues.clone(),
+        );
+        world.settle_with(&consumer, &world.receive().await).await;
+        world.clock_forward(1000).await;
+    }
+    for _ in 0..3 {
+        world.settle().await;
+        world.clock_forward(1000).await;
+    }
+    world
+}
+
+fn entries(lines: &[String]) -> Vec<Entry> {
+    lines.iter().map(|line| Entry::read(line.as_bytes()).unwrap_or_else(|| panic!("{line}"))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_record_has_the_published_form_and_decides_again_the_same() {
+    let world = everything().await;
+    let lines = world.audit.lines();
+    let words: BTreeSet<_> = entries(&lines).into_iter().map(|entry| entry.event).collect();
+    let functions = AuditCode::ALL.iter().map(|code| code.code_and_word()).filter(|(code, _)| *code < "IDV3");
+    let all: BTreeSet<_> = functions.map(|(_, word)| word.to_owned()).collect();
+    let missing: Vec<_> = all.difference(&words).collect();
+    assert_eq!(missing, ["left", "stopped"], "what this does not go through");
+    assert!(!lines.concat().contains("CANARY"), "{}", lines.iter().find(|l| l.contains("CANARY")).unwrap());
+
+    let folder = tempfile::tempdir().unwrap();
+    let (schema, log) = (folder.path().join("schema.json"), folder.path().join("log.jsonl"));
+    std::fs::write(&schema, idvctl(folder.path(), &["audit", "schema"]).stdout).unwrap();
+    std::fs::write(&log, lines.iter().map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+    let script = "import json,sys,jsonschema\n\
+                  v=jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))\n\
+                  v.check_schema(v.schema)\n\
+                  bad=[(e.json_path,e.message,l[:99]) for l in open(sys.argv[2]) for e in v.iter_errors(json.loads(l))]\n\
+                  print(bad); sys.exit(bool(bad))";
+    let checked = Command::new(setup::python().join("python"))
+        .args(["-c", script])
+        .args([&schema, &log])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+
+    let mut redecision = Redecision::default();
+    for entry in &entries(&lines) {
+        redecision.read(entry);
+    }
+    assert_eq!((redecision.differences.as_slice(), redecision.unreadable), (&[][..], 0));
+    assert!(redecision.decided.values().sum::<u64>() >= 12, "{redecision:?}");
+    // Another policy then, another outcome now: the facts are what is decided by.
+    let stricter: Vec<_> =
+        lines.iter().map(|line| line.replace("\"minimum_ial\":2", "\"minimum_ial\":3")).collect();
+    let mut redecision = Redecision::default();
+    for entry in &entries(&stricter) {
+        redecision.read(entry);
+    }
+    let differs: BTreeSet<_> =
+        redecision.differences.iter().map(|d| (d.then.as_str(), d.now.as_str())).collect();
+    assert!(differs.contains(&("applied, confirms", "insufficient")), "{differs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_accepted_callback_is_in_exactly_one_class() {
+    let world = everything().await;
+    let mut reconciliation = Reconciliation::default();
+    let entries = entries(&world.audit.lines());
+    for entry in &entries {
+        reconciliation.read(entry);
+    }
+    let reconciled = reconciliation.finish(&[], false);
+    assert!(reconciled.is_sound(), "{reconciled:?}");
+    let accepted: BTreeSet<_> = entries
+        .iter()
+        .filter(|e| e.event.starts_with("accepted"))
+        .filter_map(|e| e.receipt_id.clone())
+        .collect();
+    assert_eq!(reconciled.accepted, accepted.len() as u64);
+    assert_eq!(reconciled.classes.values().sum::<u64>(), reconciled.accepted);
+
+    // Each record that is taken away shows, unless another says the same.
+    for (index, taken) in entries.iter().enumerate() {
+        let outcome = taken.code.starts_with("IDV20") || taken.event == "quarantined";
+        let again =
+            entries.iter().filter(|e| e.receipt_id == taken.receipt_id && e.code.starts_with("IDV2")).count()
+                > 1;
+        if !outcome || again || taken.receipt_id.is_none() {
+            continue;
+        }
+        let mut reconciliation = Reconciliation::default();
+        let rest = entries.iter().enumerate().filter(|(n, _)| *n != index);
+        for (_, entry) in rest {
+            reconciliation.read(entry);
+        }
+        // A day later nothing is under way any more.
+        let late = AuditRecord::new(AuditCode::Refused, at(3 * 86_400));
+        let late = serde_json::to_vec(&late).unwrap();
+        reconciliation.read(&Entry::read(&late).unwrap());
+        let reconciled = reconciliation.finish(&[], false);
+        assert_eq!(reconciled.lost, [taken.receipt_id.clone().unwrap()], "{taken:?}");
+    }
+}
+
+/// A callback's two records, as little as they can be.
+fn ended(receipt: u128, event: &str, code: &str, at: i64) -> Vec<Entry> {
+    let record = |code: &str, event: &str, seconds: i64| {
+        let json = json!({
+            "schema": "idv-audit/1", "code": code, "event": event, "version": "0",
+            "at": self::at(seconds).to_string(), "receipt_id": format!("rcpt_{receipt:032x}"),
+        });
+        Entry::read(json.to_string().as_bytes()).unwrap()
+    };
+    vec![record("IDV1001", "accepted", at), record(code, event, at + 1)]
+}
+
+#[test]
+fn one_lost_among_many_is_found_and_so_is_what_came_from_nowhere() {
+    let mut reconciliation = Reconciliation::default();
+    for n in 0..100_000_u128 {
+        let records = ended(n, "applied", "IDV2001", 0);
+        reconciliation.read(&records[0]);
+        if n != 77_777 {
+            reconciliation.read(&records[1]);
+        }
+    }
+    let under_way = ended(200_000, "applied", "IDV2001", 3 * 86_400);
+    reconciliation.read(&under_way[0]);
+    reconciliation.read(&ended(300_000, "applied", "IDV2001", 5)[1]);
+    for entry in
+        ended(400_000, "applied", "IDV2001", 5).iter().chain(&ended(400_000, "revoked", "IDV2004", 9))
+    {
+        reconciliation.read(entry);
+    }
+    for entry in ended(500_000, "quarantined", "IDV2101", 5) {
+        reconciliation.read(&entry);
+    }
+    let reconciled = reconciliation.finish(&[], false);
+    assert_eq!(reconciled.lost, [format!("rcpt_{:032x}", 77_777)]);
+    assert_eq!(reconciled.never_accepted, [format!("rcpt_{:032x}", 300_000)]);
+    assert_eq!(reconciled.contradictory, [format!("rcpt_{:032x}", 400_000)]);
+    assert_eq!((reconciled.classes["in_flight"], reconciled.classes["quarantined"]), (1, 1));
+    assert_eq!(reconciled.classes["applied"], 99_999, "all that were applied, and one that was taken back");
+}
+
+#[test]
+fn a_dead_letter_that_was_dropped_unseen_is_left_over() {
+    let read = |events: &[(&str, &str, i64)]| {
+        let mut reconciliation = Reconciliation::default();
+        for (event, code, seconds) in events {
+            for entry in &ended(1, event, code, *seconds) {
+                reconciliation.read(entry);
+            }
+        }
+        for entry in &ended(2, "applied", "IDV2001", 20 * 86_400) {
+            reconciliation.read(entry);
+        }
+        reconciliation.finish(&[], false)
+    };
+    let (dead, again) = (("quarantined", "IDV2101", 0), ("quarantined", "IDV2101", 10 * 86_400));
+    assert_eq!(read(&[dead]).dropped.len(), 1);
+    assert!(read(&[dead, again]).is_sound(), "sent back, and dead again ten days ago");
+    assert_eq!(read(&[dead, ("discarded", "IDV3102", 9)]).classes["discarded"], 1);
+    assert_eq!(read(&[dead, ("applied", "IDV2001", 9)]).classes["applied"], 2);
+    assert_eq!(read(&[("applied", "IDV2001", 0), ("duplicate", "IDV2007", 9)]).classes["applied"], 2);
+}
+
+/// Users and calls that no record explains: somebody wrote around us.
+#[tokio::test(start_paused = true)]
+async fn who_wrote_around_us_is_found() {
+    let world = World::new();
+    world.sign_up("ada", &[]);
+    world.sign_up("eve", &[]);
+    world.sign_up("bob", &[]);
+    world.post(&approval("ada", "evt_1", 0)).await;
+    world.settle().await;
+    let genuine = world.user("ada").attributes["custom:idv_receipt"].clone();
+    let forged = format!("1 2026-11-22T09:00:00.000Z evt_9 {}", "0".repeat(64));
+    world
+        .pool
+        .admin_update_user_attributes("eve", &[("custom:ial", "2"), ("custom:idv_receipt", &forged)])
+        .unwrap();
+    world.pool.admin_update_user_attributes("bob", &[("custom:ial", "3")]).unwrap();
+    assert_ne!(genuine, forged);
+    let folder = tempfile::tempdir().unwrap();
+    let users: Vec<_> = world
+        .pool
+        .users()
+        .iter()
+        .map(|user| {
+            let attributes = user.attributes.iter().map(|(name, value)| json!({ "Name": name, "Value": value }));
+            json!({ "Username": user.username, "Attributes": attributes.collect::<Vec<_>>(), "UserStatus": user.status })
+        })
+        .collect();
+    std::fs::write(folder.path().join("users.json"), json!({ "Users": users }).to_string()).unwrap();
+    // As from AWS, where each call has an id.
+    let log: String = world
+        .audit
+        .lines()
+        .iter()
+        .map(|line| {
+            line.replace(
+                r#"{"call":"AdminUpdateUserAttributes"}"#,
+                r#"{"call":"AdminUpdateUserAttributes","request_id":"ours"}"#,
+            ) + "\n"
+        })
+        .collect();
+    std::fs::write(folder.path().join("log.jsonl"), &log).unwrap();
+    let call = |name: &str, id: &str, error: Option<&str>| json!({ "eventName": name, "eventTime": "2026-11-22T09:00:00Z", "requestID": id, "errorCode": error, "userIdentity": {} });
+    let trail = json!({ "Records": [
+        call("AdminUpdateUserAttributes", "ours", None),
+        call("AdminUpdateUserAttributes", "theirs", None),
+        call("AdminConfirmSignUp", "refused", Some("NotAuthorizedException")),
+        call("AdminGetUser", "look", None),
+    ] });
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, trail.to_string().as_bytes()).unwrap();
+    std::fs::write(folder.path().join("trail.json.gz"), packed.finish().unwrap()).unwrap();
+    let reconcile = [
+        "--json",
+        "audit",
+        "reconcile",
+        "log.jsonl",
+        "--users",
+        "users.json",
+        "--cloudtrail",
+        "trail.json.gz",
+    ];
+    let output = idvctl(folder.path(), &reconcile);
+    let found = json_of(&output);
+    let sub = |name: &str| format!("sub {}", world.user(name).attributes["sub"]);
+    let mut expected = vec![sub("eve"), sub("bob")];
+    expected.sort();
+    assert_eq!(found["users_without_record"], json!(expected));
+    assert_eq!(
+        found["calls_without_record"],
+        json!(["AdminUpdateUserAttributes theirs 2026-11-22T09:00:00Z"])
+    );
+    assert_eq!((output.status.code(), &found["residue"]), (Some(1), &json!(3)));
+}
+
+/// A life, in words; and when the user is gone, nobody finds it by the name, while the chain holds.
+#[test]
+fn a_life_is_told_and_after_the_user_is_deleted_not_found_any_more() {
+    let desk = Desk::listening(&["--audit-log", "audit.jsonl"]);
+    desk.dev.sign_up("CANARY-ada");
+    desk.dev.sign_up("CANARY-bob");
+    desk.post(&crate::dlq::local("CANARY-ada", "evt_1", 0));
+    desk.dev.confirmed("CANARY-ada");
+    desk.post(&crate::dlq::local("CANARY-bob", "evt_2", 0));
+    desk.dev.confirmed("CANARY-bob");
+    let subject = with(crate::dlq::local("CANARY-ada", "evt_3", 10), "blockid_sub", json!("did:other"));
+    desk.post(&subject);
+    desk.dead(1);
+    let id = desk.json(&["list"]).1["letters"][0]["message_id"].as_str().unwrap().to_owned();
+    let key = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+    let gone = desk.idvctl(&[
+        "dlq",
+        "discard",
+        "--id",
+        &id,
+        "--because",
+        "T-1",
+        "--to",
+        "x.age",
+        "--recipient",
+        key,
+    ]);
+    assert!(gone.status.success(), "{gone:?}");
+
+    let files = ["audit.jsonl", "idv-operator-audit.jsonl"];
+    let trace = |what: &[&str]| desk.idvctl(&[&["audit", "trace"], &files[..], what].concat());
+    let told = trace(&["--user", "CANARY-ada"]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    let said: Vec<&str> =
+        text.lines().filter(|line| line.starts_with(' ')).map(|line| line.split_at(27).1).collect();
+    assert_eq!(said.len(), 5, "{text}");
+    assert_eq!(said[0], "IDV1001 accepted: signed by key wh-1, stored on the queue");
+    assert!(said[1].starts_with("IDV2001 the approval was written onto user u_"), "{text}");
+    assert!(said[1].ends_with(
+        ": IAL2, evidence drivers_license, liveness yes, match yes, framework nist_800_63A-3; level 0 to 2; confirmed"
+    ));
+    assert_eq!(said[3], "IDV2101 no rule settles it, so it is a dead letter: subject_conflict");
+    assert!(said[4].starts_with("IDV3102 kept in an archive and deleted by arn:"), "{text}");
+    assert!(!text.contains("CANARY") && !text.contains("evt_2"));
+    let by = |what: &[&str]| {
+        json_of(&desk.idvctl(&[&["--json", "audit", "trace"], &files[..], what].concat()))["records"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(by(&["--event", "evt_1"]), 2);
+    assert_eq!(by(&["--receipt", "rcpt_"]), 7);
+    assert_eq!(by(&["--session", "vs_1"]), 7);
+
+    desk.dev.local("DELETE", "/_local/users/CANARY-ada", "");
+    let gone = trace(&["--user", "CANARY-ada"]);
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("no user of that name any more"), "{gone:?}");
+    assert!(trace(&["--user", "CANARY-bob"]).status.success());
+    // The same name again is another user.
+    desk.dev.sign_up("CANARY-ada");
+    assert_eq!(trace(&["--user", "CANARY-ada"]).status.code(), Some(1));
+    let checked = idvctl(desk.folder(), &[&["audit", "verify"], &files[..]].concat());
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("whole and unaltered"), "{checked:?}");
+}
+
+/// OCSF 1.1.0, class 6003: what the schema's files call required, the least that its objects must have, and its enumerations.
+#[tokio::test(start_paused = true)]
+async fn an_exported_record_is_an_ocsf_event() {
+    let world = everything().await;
+    let folder = tempfile::tempdir().unwrap();
+    let lines = world.audit.lines();
+    std::fs::write(folder.path().join("log.jsonl"), lines.join("\n")).unwrap();
+    let exported = idvctl(folder.path(), &["audit", "export", "log.jsonl", "--format", "ocsf"]);
+    let text = String::from_utf8(exported.stdout).unwrap();
+    assert_eq!(text.lines().count(), lines.len());
+    assert!(!text.contains("CANARY"));
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        for name in ["activity_id", "category_uid", "class_uid", "severity_id", "time", "type_uid"] {
+            assert!(event[name].is_u64(), "{name} {line}");
+        }
+        assert_eq!((&event["class_uid"], &event["category_uid"]), (&json!(6003), &json!(6)));
+        assert_eq!(event["type_uid"].as_u64().unwrap(), 600_300 + event["activity_id"].as_u64().unwrap());
+        let captions =
+            BTreeMap::from([(1, "Create"), (2, "Read"), (3, "Update"), (4, "Delete"), (99, "Other")]);
+        assert_eq!(event["activity_name"], captions[&event["activity_id"].as_u64().unwrap()]);
+        let captions = BTreeMap::from([(1, "Informational"), (2, "Low"), (3, "Medium")]);
+        assert_eq!(event["severity"], captions[&event["severity_id"].as_u64().unwrap()]);
+        assert_eq!(event["status"], if event["status_id"] == 1 { "Success" } else { "Failure" });
+        assert_eq!(event["metadata"]["version"], "1.1.0");
+        assert!(
+            event["metadata"]["product"]["vendor_name"].is_string() && event["api"]["operation"].is_string()
+        );
+        assert!(event["actor"]["user"]["uid"].is_string() || event["actor"]["invoked_by"].is_string());
+        assert!(event["src_endpoint"]["svc_name"].is_string());
+        let known = [
+            "activity_id",
+            "activity_name",
+            "actor",
+            "api",
+            "category_name",
+            "category_uid",
+            "class_name",
+            "class_uid",
+            "message",
+            "metadata",
+            "resources",
+            "severity",
+            "severity_id",
+            "src_endpoint",
+            "status",
+            "status_code",
+            "status_detail",
+            "status_id",
+            "time",
+            "type_name",
+            "type_uid",
+            "unmapped",
+        ];
+        assert!(event.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{line}");
+    }
+}
