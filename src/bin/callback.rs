@@ -9,7 +9,7 @@ use idv_callback::clock::SystemClock;
 use idv_callback::config::{CallbackConfig, Environment};
 use idv_callback::intake::{INVOCATION_TIMEOUT, Intake};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{HttpEvent, check_key_ring, deadline_of, handle_http};
+use idv_callback::lambda::{Answered, HttpEvent, check_key_ring, deadline_of, handle_http, is_heartbeat};
 use idv_callback::ports::{AuditSink as _, Clock as _};
 use idv_callback::telemetry::{self, FunctionLog};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -43,8 +43,12 @@ async fn run() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let intake = Arc::clone(&intake);
         async move {
+            if is_heartbeat(&event.payload) {
+                intake.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
+                return Ok::<_, Error>(Answered::Heartbeat);
+            }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok::<_, Error>(handle_http(&intake, HttpEvent::read(event.payload), deadline).await)
+            Ok(Answered::Event(handle_http(&intake, HttpEvent::read(event.payload), deadline).await))
         }
     }))
     .await

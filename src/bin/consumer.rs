@@ -8,7 +8,7 @@ use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueu
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{ConsumerConfig, Environment};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{check_key_ring, deadline_of, handle_sqs};
+use idv_callback::lambda::{Answered, check_key_ring, deadline_of, handle_sqs, is_heartbeat};
 use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError};
 use idv_callback::settlement::{Consumer, INVOCATION_TIMEOUT, Pace};
 use idv_callback::telemetry::{self, FunctionLog};
@@ -55,8 +55,12 @@ async fn run() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let consumer = Arc::clone(&consumer);
         async move {
+            if is_heartbeat(&event.payload) {
+                consumer.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
+                return Ok::<_, Error>(Answered::Heartbeat);
+            }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok::<_, Error>(handle_sqs(&consumer, event.payload, deadline).await?)
+            Ok(Answered::Event(handle_sqs(&consumer, event.payload, deadline).await?))
         }
     }))
     .await

@@ -10,19 +10,22 @@ use super::verify::Checked;
 /// The most acts of operators that are listed.
 const MOST_ACTS: usize = 1000;
 
+/// A row of days is at least this long, so that one day is a bar and not a wall.
+const FEWEST_DAYS: u64 = 14;
+
 /// The most things left over that are listed of each kind.
 const MOST_LISTED: usize = 200;
 
 /// Bounds of the times to confirmation, in seconds, and their names.
 const TIMES: [(f64, &str); 8] = [
-    (2.0, "2 s"),
-    (10.0, "10 s"),
-    (60.0, "1 min"),
-    (600.0, "10 min"),
-    (3600.0, "1 h"),
-    (6.0 * 3600.0, "6 h"),
-    (12.0 * 3600.0, "12 h"),
-    (f64::INFINITY, "longer"),
+    (2.0, "up to 2 s"),
+    (10.0, "up to 10 s"),
+    (60.0, "up to 1 min"),
+    (600.0, "up to 10 min"),
+    (3600.0, "up to 1 h"),
+    (6.0 * 3600.0, "up to 6 h"),
+    (12.0 * 3600.0, "up to 12 h"),
+    (f64::INFINITY, "longer than 12 h"),
 ];
 
 /// An act of an operator.
@@ -161,7 +164,7 @@ impl Report<'_> {
         self.funnel(page)?;
         self.over_time(page)?;
         let times: Vec<_> =
-            TIMES.iter().zip(statistics.times).map(|((_, name), n)| (format!("up to {name}"), n)).collect();
+            TIMES.iter().zip(statistics.times).map(|((_, name), n)| ((*name).to_owned(), n)).collect();
         bars(page, "Time to confirmation", "From a callback's arrival to the user's confirmation.", &times)?;
         let list = |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect::<Vec<_>>();
         bars(page, "Refusals by cause", "Requests of which nothing was kept.", &list(&statistics.refusals))?;
@@ -204,7 +207,9 @@ impl Report<'_> {
                 vec![process.clone(), format!("{} min", seconds / 60), since.clone()]
             })
             .collect();
-        table(page, "Longest silence", &["writers", "for", "since"], &silences)?;
+        if !silences.is_empty() {
+            table(page, "Longest silence", &["writers", "for", "since"], &silences)?;
+        }
         let findings: Vec<_> = checked
             .findings
             .iter()
@@ -265,7 +270,7 @@ impl Report<'_> {
                  <svg viewBox=\"0 0 7200 480\" role=\"img\" preserveAspectRatio=\"none\">\
                  <title>{name} by day, {first} to {last}: {total} in all, {highest} at most</title>"
             )?;
-            let of = counts.len() as u64;
+            let of = (counts.len() as u64).max(FEWEST_DAYS);
             for (index, count) in (0_u64..).zip(&counts) {
                 let (x, width, height) = (7200 * index / of, (6120 / of).max(3), 460 * count / highest);
                 write!(

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use idv_callback::audit::{AuditCode, AuditRecord, Chain};
 use idv_callback::ports::{DirectoryError, Fault};
@@ -823,4 +824,218 @@ async fn an_exported_record_is_an_ocsf_event() {
         ];
         assert!(event.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{line}");
     }
+}
+
+/// The page in a browser: on a desk and on a phone, by day and by night.
+#[tokio::test(start_paused = true)]
+async fn the_page_can_be_read_on_a_desk_and_on_a_phone_by_day_and_by_night() {
+    let world = everything().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = world.audit.lines();
+    // Something is wrong with it, so that every part of the page is there.
+    let lost = lines.iter().position(|line| line.contains("\"applied\"")).unwrap();
+    lines.remove(lost);
+    std::fs::write(folder.path().join("log.jsonl"), lines.join("\n")).unwrap();
+    let act = AuditRecord::new(AuditCode::Discarded, at(5)).because("<script>alert('CANARY')</script>");
+    let late = AuditRecord::new(AuditCode::Refused, at(9 * 86_400)).because("bad_mac");
+    let operator = [act, late].map(|record| serde_json::to_string(&record).unwrap() + "\n").concat();
+    std::fs::write(folder.path().join("operator.jsonl"), operator).unwrap();
+    let made =
+        idvctl(folder.path(), &["audit", "report", "log.jsonl", "operator.jsonl", "--html", "page.html"]);
+    assert_eq!(made.status.code(), Some(1), "{made:?}");
+    let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert!(
+        !page.contains("<script")
+            && !page.contains("http:")
+            && !page.contains("https:")
+            && !page.contains("url(")
+    );
+    for word in ["✗ Not sound.", "gap", "Accepted, without an outcome: 1", "&lt;script&gt;", "unlinked"] {
+        assert!(page.contains(word), "{word}");
+    }
+
+    let frame = r#"<!doctype html><body style="margin:0"><iframe src="page.html" style="border:0"></iframe><script>
+      const frame = document.querySelector('iframe'), out = [];
+      const light = c => { const n = c.match(/[0-9.]+/g).map(Number).slice(0, 3)
+        .map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+        return .2126 * n[0] + .7152 * n[1] + .0722 * n[2]; };
+      frame.onload = () => { const page = frame.contentDocument, root = page.documentElement, paper = light(getComputedStyle(page.body).backgroundColor);
+        for (const width of [1280, 390, 320]) { frame.style.width = width + 'px'; frame.style.height = '900px';
+          out.push([root.clientWidth, root.scrollWidth, Math.min(...[...page.querySelectorAll('h1,h2,p,td,th,caption,figcaption,.verdict')].map(e => {
+            const ink = light(getComputedStyle(e).color); return (Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05); })).toFixed(1)]); }
+        const sizes = [...page.querySelectorAll('svg rect')].filter(r => r.getBoundingClientRect().height > 0).length;
+        document.title = JSON.stringify({ out, sizes, tables: page.querySelectorAll('table').length,
+          named: [...page.querySelectorAll('svg[role=img]')].every(s => s.querySelector('title')), paper: paper.toFixed(2) }); };
+      </script>"#;
+    std::fs::write(folder.path().join("frame.html"), frame).unwrap();
+    for (scheme, by_day) in [("1", true), ("0", false)] {
+        let seen = Command::new(setup::chromium())
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--allow-file-access-from-files",
+                "--dump-dom",
+            ])
+            .args(["--virtual-time-budget=5000", &format!("--blink-settings=preferredColorScheme={scheme}")])
+            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+            .arg(format!("file://{}", folder.path().join("frame.html").display()))
+            .output()
+            .unwrap();
+        let dom = String::from_utf8_lossy(&seen.stdout).into_owned();
+        let title =
+            dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default();
+        let seen: Value = serde_json::from_str(&title.replace("&quot;", "\""))
+            .unwrap_or_else(|error| panic!("{error}: {dom}{seen:?}"));
+        for width in seen["out"].as_array().unwrap() {
+            assert_eq!(width[0], width[1], "nothing sticks out at the side: {seen}");
+            assert!(
+                width[2].as_str().unwrap().parse::<f64>().unwrap() >= 4.5,
+                "contrast (WCAG 2.2, 1.4.3): {seen}"
+            );
+        }
+        assert!(
+            seen["sizes"].as_u64().unwrap() > 10
+                && seen["tables"].as_u64().unwrap() > 5
+                && seen["named"] == true,
+            "{seen}"
+        );
+        assert_eq!(seen["paper"].as_str().unwrap().parse::<f64>().unwrap() > 0.5, by_day, "{seen}");
+    }
+}
+
+/// The archive in S3 and a log group, by the official SDK, from an emulator of them.
+#[tokio::test]
+async fn records_are_read_from_the_archive_and_from_a_log_group() {
+    let emulator = crate::emulator::Emulator::start().await;
+    let lines = written("callback/a/1-1", 9);
+    let packed = |lines: &[String]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(
+            &mut packed,
+            lines.iter().map(|l| format!("{l}\n")).collect::<String>().as_bytes(),
+        )
+        .unwrap();
+        packed.finish().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("one.gz"), packed(&lines[..5])).unwrap();
+    std::fs::write(folder.path().join("two.gz"), packed(&lines[5..])).unwrap();
+    std::fs::write(folder.path().join("log.json"), json!(written("consumer/b/1-2", 4)).to_string()).unwrap();
+    let script = "import botocore.session,json,time\n\
+        s=botocore.session.get_session(); s3=s.create_client('s3'); s3.create_bucket(Bucket='audit')\n\
+        [s3.put_object(Bucket='audit',Key=k,Body=open(f,'rb').read()) for k,f in [('records/2026/11/22/10/b.gz','two.gz'),('records/2026/11/22/09/a.gz','one.gz'),('errors/x','log.json')]]\n\
+        l=s.create_client('logs'); l.create_log_group(logGroupName='/aws/lambda/x'); l.create_log_stream(logGroupName='/aws/lambda/x',logStreamName='b')\n\
+        t=int(time.time()*1000)\n\
+        l.put_log_events(logGroupName='/aws/lambda/x',logStreamName='b',logEvents=[{'timestamp':t+i,'message':m} for i,m in enumerate(json.load(open('log.json')))])";
+    let put = emulator.python(&["-c", script]).current_dir(folder.path()).output().await.unwrap();
+    assert!(put.status.success(), "{put:?}");
+    let program = env!("CARGO_BIN_EXE_idvctl");
+    let verify = Command::new(program)
+        .args(["--json", "audit", "verify", "s3://audit/records/", "logs:/aws/lambda/x"])
+        .envs(emulator.variables())
+        .output()
+        .unwrap();
+    let found = json_of(&verify);
+    assert_eq!(
+        (&found["records"], &found["writers"], &found["sound"]),
+        (&json!(15), &json!(2), &json!(true)),
+        "{found}"
+    );
+    let none = Command::new(program)
+        .args(["audit", "verify", "s3://no-such-bucket/records/"])
+        .envs(emulator.variables())
+        .output()
+        .unwrap();
+    assert_eq!(none.status.code(), Some(3), "{none:?}");
+    assert!(String::from_utf8_lossy(&none.stderr).contains("ListObjectsV2: NoSuchBucket"), "{none:?}");
+}
+
+/// A key that never leaves KMS: what is asked of it, and that what it signs is read by everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_kms_seals() {
+    use base64::Engine as _;
+    use ring::signature::KeyPair as _;
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let key = Arc::new(ring::signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap());
+    let der = [
+        &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00],
+        key.public_key().as_ref(),
+    ]
+    .concat();
+    let signer = Arc::clone(&key);
+    let aws = crate::aws_endpoint::AwsEndpoint::answering(move |asked| {
+        Some(match asked.target.as_str() {
+            "TrentService.GetPublicKey" => {
+                (200, json!({ "PublicKey": base64.encode(&der), "KeySpec": "ECC_NIST_EDWARDS25519" }))
+            }
+            "TrentService.Sign" => {
+                assert_eq!(asked.body["SigningAlgorithm"], "ED25519_SHA_512");
+                assert_eq!(asked.body["MessageType"], "RAW");
+                let message = base64.decode(asked.body["Message"].as_str().unwrap()).unwrap();
+                (200, json!({ "Signature": base64.encode(signer.sign(&message)) }))
+            }
+            _ => return None,
+        })
+    })
+    .await;
+    let trail = Trail {
+        folder: tempfile::tempdir().unwrap(),
+        key: String::new(),
+        lines: written("callback/a/1-1", 5),
+    };
+    trail.write(&trail.lines);
+    let seal = [
+        "--json",
+        "audit",
+        "seal",
+        "records",
+        "--to",
+        "sealed",
+        "--kms-key",
+        "alias/audit",
+        "--name",
+        "example.org/kms",
+    ];
+    let url = aws.url.clone();
+    let sealed = tokio::task::spawn_blocking(move || {
+        let output = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+            .args(seal)
+            .envs(crate::binaries::settings(&url, &[("AWS_REGION", "us-east-1")]))
+            .current_dir(trail.folder.path())
+            .output()
+            .unwrap();
+        (trail, output)
+    });
+    let (trail, output) = sealed.await.unwrap();
+    let key = json_of(&output)["key"].as_str().unwrap().to_owned();
+    let trail = Trail { key, ..trail };
+    assert_eq!(trail.findings(), set(&[]));
+}
+
+/// What a function prints is one chain, whatever else is between, and the heartbeat is in it.
+#[tokio::test]
+async fn what_a_function_prints_is_an_unbroken_chain() {
+    let aws = crate::aws_endpoint::AwsEndpoint::answering(crate::binaries::aws(&[])).await;
+    let settings =
+        crate::binaries::settings(&aws.url, &[("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[7]abc")]);
+    let heartbeat = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+    let mut output = String::new();
+    for program in [env!("CARGO_BIN_EXE_callback"), env!("CARGO_BIN_EXE_consumer")] {
+        let function = crate::binaries::Function::start(program, &settings).await;
+        assert_eq!(function.invoke(heartbeat.clone()).await, Ok(Value::Null));
+        // Something that is none, and something more.
+        let strange =
+            json!({ "source": "aws.events", "body": "x", "path": "/idv-callback", "httpMethod": "POST" });
+        let _answered = function.invoke(strange).await;
+        assert_eq!(function.invoke(heartbeat.clone()).await, Ok(Value::Null));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        output += &function.output();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("log"), &output).unwrap();
+    let verified = json_of(&idvctl(folder.path(), &["--json", "audit", "verify", "log"]));
+    assert_eq!((&verified["sound"], &verified["writers"]), (&json!(true), &json!(2)), "{verified} {output}");
+    assert_eq!(output.matches("\"IDV0002\"").count(), 4, "{output}");
+    assert!(output.contains("\"writer\":\"consumer/2026/11/22/[7]abc/"), "{output}");
 }

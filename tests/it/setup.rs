@@ -74,6 +74,20 @@ pub(crate) fn node() -> PathBuf {
     })
 }
 
+/// Debian's Chromium.
+pub(crate) fn chromium() -> PathBuf {
+    let installed = PathBuf::from("/usr/bin/chromium");
+    let lock = File::create(tools().join("chromium.lock")).unwrap();
+    lock.lock().unwrap();
+    if !installed.exists() {
+        let what = "the tests need Chromium: install Debian's package `chromium`, or run them as root once";
+        run(what, Command::new("apt-get").args(["-qq", "update"]));
+        let install = ["-qq", "install", "-y", "--no-install-recommends", "chromium"];
+        run(what, Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"));
+    }
+    installed
+}
+
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
