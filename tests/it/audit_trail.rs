@@ -135,9 +135,13 @@ impl Trail {
 
     /// What is found: by us, and by the page of Python, which must be the same.
     fn findings(&self) -> BTreeSet<(String, String, u64, u64)> {
+        self.findings_with(&[])
+    }
+
+    fn findings_with(&self, more: &[&str]) -> BTreeSet<(String, String, u64, u64)> {
         let verify =
             ["--json", "audit", "verify", "records", "--sealed", "sealed", "--key", self.key.as_str()];
-        let ours = self.run(&verify);
+        let ours = self.run(&[&verify, more].concat());
         let value = json_of(&ours);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let finding = |f: &Value| {
@@ -162,6 +166,7 @@ impl Trail {
         std::fs::write(bundle.join("verify.py"), idv_callback::trail::VERIFIER).unwrap();
         let python = Command::new("python3")
             .args(["-I", "verify.py", ".", "--json", "--key", &self.key])
+            .args(more)
             .current_dir(&bundle)
             .output()
             .unwrap();
@@ -312,6 +317,19 @@ fn whoever_touches_a_record_is_named_with_it() {
     for (name, change, expected) in cases {
         assert_eq!(trail.with_records(change), expected, "{name}");
     }
+
+    // A delivery that is at least once and in no order is no tampering; what is missing or changed is.
+    let mut delivered = trail.lines.clone();
+    delivered.reverse();
+    delivered.extend_from_within(5..9);
+    trail.write(&delivered);
+    assert_eq!(trail.findings_with(&["--at-least-once"]), set(&[]));
+    assert!(trail.findings().len() >= 7, "{:?}", trail.findings());
+    delivered.retain(|line| !line.contains("\"r4\""));
+    delivered[0] = edit(&delivered[0]);
+    trail.write(&delivered);
+    let expected = [("gap", a, 4, 4), ("gap", b, 4, 4), ("gap", c, 4, 4), ("sealed_changed", c, 11, 11)];
+    assert_eq!(trail.findings_with(&["--at-least-once"]), set(&expected));
 }
 
 #[test]

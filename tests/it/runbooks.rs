@@ -28,7 +28,8 @@ fn pages() -> BTreeMap<String, String> {
     let files = std::fs::read_dir(root().join("runbooks")).unwrap();
     let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names
-        .filter(|name| name != "README.md")
+        // The index, and a table that is made by `idvctl audit codes`.
+        .filter(|name| !["README.md", "audit-codes.md"].contains(&name.as_str()))
         .map(|name| (name.clone(), read(&format!("runbooks/{name}"))))
         .collect()
 }
@@ -61,6 +62,18 @@ fn every_page_has_its_sections_in_order_and_its_links_lead_somewhere() {
     }
 }
 
+#[test]
+fn the_table_of_codes_is_the_codes() {
+    let program = env!("CARGO_BIN_EXE_idvctl");
+    let printed = Command::new(program).args(["audit", "codes"]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(
+        read("runbooks/audit-codes.md").ends_with(&printed),
+        "idvctl audit codes >> runbooks/audit-codes.md"
+    );
+    assert!(printed.lines().count() > 25);
+}
+
 /// Runs a page's console blocks in one shell, in a folder of its own, against an embedded stack on a port of its own.
 /// Gives each command with what it printed and what the page says it prints.
 fn rehearse(page: &str) -> Vec<(String, String, String)> {
@@ -71,6 +84,7 @@ fn rehearse(page: &str) -> Vec<(String, String, String)> {
         "#!/bin/bash\nif [ \"$1\" = --json ]; then json=--json; shift; fi\ncase $1 in\n\
          dev) exec {program} $json \"$@\" --listen 127.0.0.1:{port};;\n\
          dlq) shift; for word; do set -- \"$@\" \"${{word/#--local/--local=http://127.0.0.1:{port}}}\"; shift; done; exec {program} $json dlq \"$@\";;\n\
+         audit) shift; for word; do set -- \"$@\" \"${{word/#--local/--local=http://127.0.0.1:{port}}}\"; shift; done; exec {program} $json audit \"$@\";;\n\
          send) exec {program} $json \"$@\" --url http://127.0.0.1:{port}/idv-callback;;\n\
          *) exec {program} $json \"$@\";;\nesac\n",
         program = env!("CARGO_BIN_EXE_idvctl")

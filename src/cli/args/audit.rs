@@ -37,6 +37,10 @@ pub(in crate::cli) struct AuditSources {
     /// logs:LOG-GROUP; - is standard input.
     #[arg(required = true, value_name = "SOURCE")]
     pub(in crate::cli) sources: Vec<String>,
+    /// Identical copies of a record, and records out of their order, are told and are no finding: Firehose, say, delivers at
+    /// least once and in no order.
+    #[arg(long)]
+    pub(in crate::cli) at_least_once: bool,
     /// Of a log group, only what was logged since, RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub(in crate::cli) since: Option<String>,

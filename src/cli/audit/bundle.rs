@@ -87,8 +87,9 @@ pub(super) async fn seal(
     let (leaves, mut findings) = log.check(Some(signer.public()));
     let reader = Reader { sources: &options.sources, environment, output };
     // Without the records that are sealed already they are taken as given; with them, they are looked at again.
-    let mut all = Verifier::default();
-    let mut new = Verifier::default().after(&leaves);
+    let copies = options.sources.at_least_once;
+    let mut all = Verifier::default().at_least_once(copies);
+    let mut new = Verifier::default().after(&leaves).at_least_once(copies);
     reader
         .records(|place, record| {
             new.read(place, record);

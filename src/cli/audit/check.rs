@@ -79,7 +79,7 @@ async fn check(
     wants_entries: bool,
 ) -> Result<Checked, Failure> {
     let given = seals.and_then(|seals| seals.leaves.get(..seals.given)).unwrap_or_default();
-    let mut verifier = Verifier::default().after(given);
+    let mut verifier = Verifier::default().after(given).at_least_once(reader.sources.at_least_once);
     let mut read = |place: crate::trail::Place<'_>, record: &[u8]| {
         verifier.read(place, record);
         if wants_entries && let Some(entry) = Entry::read(record) {
@@ -108,6 +108,9 @@ pub(super) async fn verify(
     }
     for (process, (seconds, since)) in &checked.silences {
         output.note(format!("{process}: the longest silence was {} min, from {since}", seconds / 60));
+    }
+    if checked.tolerated > 0 {
+        output.note(format!("{} records are copies, or out of their order", checked.tolerated));
     }
     if checked.cut_short > 0 {
         output.note(format!("{} lines were cut short, and are no records", checked.cut_short));
