@@ -2,7 +2,7 @@
 //! one run with a bare `lambda_runtime` function, with one that signs its request by hand, and with Python (boto3 under
 //! awslambdaric).
 //!
-//! `cargo bench` prints tables; `cargo bench -- callback|consumer|dead-letters` one of them. Nothing is asserted: machines differ; compare the ratios of one run.
+//! `cargo bench` prints tables; `cargo bench -- callback|consumer|dead-letters|audit` one of them. Nothing is asserted: machines differ; compare the ratios of one run.
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
@@ -18,6 +18,7 @@
     reason = "a benchmark stops where something is not as it expects"
 )]
 
+mod audit;
 mod aws;
 mod dead_letters;
 mod function;
@@ -52,6 +53,9 @@ fn main() {
         }
         if wanted("consumer") {
             consumer().await;
+        }
+        if wanted("audit") {
+            audit::audit();
         }
         if wanted("dead-letters") {
             dead_letters::dead_letters().await;
