@@ -9,7 +9,7 @@ use crate::verification::{AssuranceLevel, PoolId};
 
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
-pub const VARIABLES: [Variable; 24] = [
+pub const VARIABLES: [Variable; 27] = [
     Variable(
         "IDV_QUEUE_URL",
         "the callback queue",
@@ -82,6 +82,13 @@ pub const VARIABLES: [Variable; 24] = [
         "the endpoint of CodeDeploy",
         "https://codedeploy.us-east-1.amazonaws.com",
     ),
+    Variable("AWS_ENDPOINT_URL_S3", "the endpoint of S3", "https://s3.us-east-1.amazonaws.com"),
+    Variable(
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+        "the endpoint of CloudWatch Logs",
+        "https://logs.us-east-1.amazonaws.com",
+    ),
+    Variable("AWS_ENDPOINT_URL_KMS", "the endpoint of KMS", "https://kms.us-east-1.amazonaws.com"),
 ];
 
 /// A file of root certificates to trust instead of Amazon's own, for private endpoints: a variable of the AWS CLI.
