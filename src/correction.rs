@@ -52,8 +52,19 @@ impl Content {
         if self.by.is_empty() || self.approved_by.is_empty() || self.by == self.approved_by {
             return Err("who makes it and who approves it must be two");
         }
-        Ok(())
+        // Anybody in the world can show that they are some AWS identity; only one of the same account is an operator.
+        match (account(&self.by), account(&self.approved_by)) {
+            (Some(one), Some(other)) if one == other => Ok(()),
+            _ => Err("who makes it and who approves it must be identities of one AWS account"),
+        }
     }
+}
+
+/// The account of an identity: `arn:PARTITION:SERVICE::ACCOUNT:…`.
+fn account(arn: &str) -> Option<&str> {
+    let mut parts = arn.split(':');
+    let account = (parts.next() == Some("arn")).then(|| parts.nth(3)).flatten()?;
+    (account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())).then_some(account)
 }
 
 impl Correction {

@@ -55,8 +55,7 @@ pub(crate) fn audit() {
 fn write(path: &std::path::Path) {
     let mut file = BufWriter::new(File::create(path).unwrap());
     let chains: Vec<_> = (0..8).map(|n| Chain::new(format!("bench/{n}/1-{n}"))).collect();
-    let at =
-        |n: u64| Timestamp::from_unix_seconds(1_795_341_600).plus(std::time::Duration::from_secs(n));
+    let at = |n: u64| Timestamp::from_unix_seconds(1_795_341_600).plus(std::time::Duration::from_secs(n));
     let mut append = |chain: &Chain, record: &AuditRecord| {
         let write = |_: &AuditRecord, line: &[u8]| file.write_all(line).and_then(|()| file.write_all(b"\n"));
         chain.append(record, write).unwrap();

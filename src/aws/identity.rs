@@ -64,8 +64,12 @@ pub async fn who_signed(
     call: &SignedCall,
 ) -> Result<String, Fault> {
     let signed = call.headers.get("authorization").and_then(|text| {
-        let names = text.split("SignedHeaders=").nth(1)?.split(',').next()?;
-        Some(names.split(';').any(|name| name == STATEMENT))
+        // Exactly this form, so that what is read here is what AWS reads.
+        let (credential, rest) =
+            text.strip_prefix("AWS4-HMAC-SHA256 Credential=")?.split_once(", SignedHeaders=")?;
+        let (names, signature) = rest.split_once(", Signature=")?;
+        let plain = [credential, names, signature].iter().all(|part| !part.contains([',', '=', ' ']));
+        Some(plain && names.split(';').any(|name| name == STATEMENT))
     });
     if signed != Some(true) || call.headers.get(STATEMENT).is_none_or(|signed| signed != digest) {
         return Err(Fault::new(CALL, "not_of_this_statement"));

@@ -9,7 +9,7 @@ mod batch;
 mod pace;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
@@ -126,6 +126,14 @@ struct Opened {
     ring: Arc<KeyRing>,
     /// What is known of the user, once they were read.
     known: OnceLock<Known>,
+    /// The calls that changed the user: told whatever comes after them.
+    calls: Mutex<Vec<ChangeCall>>,
+}
+
+impl Opened {
+    fn made(&self, call: impl IntoIterator<Item = ChangeCall>) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).extend(call);
+    }
 }
 
 /// What is told of a user and of the decision.
@@ -180,7 +188,7 @@ where
             let (reason, detail) = not_ours(error);
             Unsettled::Quarantine(reason, detail.to_owned())
         })?;
-        Ok(Opened { statement, ring, known: OnceLock::new() })
+        Ok(Opened { statement, ring, known: OnceLock::new(), calls: Mutex::default() })
     }
 
     async fn settle_event(
@@ -247,22 +255,20 @@ where
         user: &UserRecord,
         settlement: &Settlement,
     ) -> Result<(), Unsettled> {
-        let mut calls = Vec::new();
         if !settlement.changes.is_empty() {
             self.pace.write(&self.clock).await;
             let written = self.directory.write(&event.user, &settlement.changes).await;
             let refused = QuarantineReason::WriteRefused;
-            calls.push(written.map_err(|error| Unsettled::from_directory(error, refused))?);
+            opened.made([written.map_err(|error| Unsettled::from_directory(error, refused))?]);
         }
         if settlement.confirm {
-            calls.extend(self.confirm(&event.user).await?);
+            opened.made(self.confirm(&event.user).await?);
         }
         let before = user.assurance.as_ref().ok().and_then(|assurance| assurance.ial);
         let mut record = self.record_of(message, AuditCode::Settled(settlement.outcome), Some(opened));
         record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
         record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
         record.confirmed = Some(settlement.confirm);
-        record.calls = calls;
         self.store(&record)
     }
 
@@ -325,6 +331,7 @@ where
         if let Some(opened) = opened {
             record = record.about_statement(&opened.statement);
             record.seconds_since_received = Some(waited(&opened.statement.envelope, record.at()));
+            record.calls.clone_from(&opened.calls.lock().unwrap_or_else(PoisonError::into_inner));
         }
         if let Some(known) = opened.and_then(|opened| opened.known.get()) {
             record.user.clone_from(&known.pseudonym);

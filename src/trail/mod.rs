@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod entry;
+mod html;
 mod merkle;
 mod note;
 mod ocsf;

@@ -1,6 +1,6 @@
 //! Did every accepted callback end in exactly one outcome, and does every change to a user have a record behind it?
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -94,8 +94,25 @@ struct Receipt {
     accepted: bool,
     class: Class,
     contradicts: bool,
+    /// Whether a call changed the user for it, whatever came after.
+    changed: bool,
+    /// A short hash of the user that it was written onto; zero where it was onto nobody.
+    user: u32,
+    /// The level that the user has by it.
+    ial: Option<u8>,
+    /// When the callback was accepted, as far as that is told.
+    accepted_at: Option<i64>,
     /// When something was last heard of it, in seconds of the Unix epoch; of a dead letter, when it died.
     last: i64,
+}
+
+impl Receipt {
+    /// Whether a user with this level can have come by it. A crash between writing and recording leaves only a duplicate.
+    fn explains(&self, ial: Option<&str>) -> bool {
+        let told = self.class.writes() || self.class == Class::Duplicate;
+        let level = ial.map_or(Some(0), |text| text.parse().ok());
+        self.changed && !told || told && (self.ial.is_none() || self.ial == level)
+    }
 }
 
 /// What a user's record says of where it comes from.
@@ -105,6 +122,8 @@ pub struct UserLink {
     pub user: String,
     /// `custom:idv_receipt`.
     pub receipt: Option<String>,
+    /// `custom:ial`.
+    pub ial: Option<String>,
     /// Whether any assurance attribute has a value.
     pub has_assurance: bool,
 }
@@ -116,7 +135,9 @@ pub struct Reconciliation {
     odd: Vec<String>,
     requests: HashSet<String>,
     explained: HashMap<String, bool>,
+    first: Option<i64>,
     last: i64,
+    pools: BTreeSet<String>,
     changes_without_request: u64,
 }
 
@@ -175,6 +196,11 @@ impl Reconciliation {
     pub fn read(&mut self, entry: &Entry) {
         let at = entry.when().map_or(0, Timestamp::unix_seconds);
         self.last = self.last.max(at);
+        self.first =
+            if at > 0 { self.first.map_or(Some(at), |first| Some(first.min(at))) } else { self.first };
+        if let Some(pool) = &entry.user_pool {
+            self.pools.insert(pool.clone());
+        }
         for call in &entry.calls {
             if let Some(id) = &call.request_id {
                 self.requests.insert(id.clone());
@@ -193,9 +219,18 @@ impl Reconciliation {
             accepted: false,
             class: Class::InFlight,
             contradicts: false,
+            changed: false,
+            user: 0,
+            ial: None,
+            accepted_at: None,
             last: at,
         });
         known.accepted |= accepts;
+        known.changed |= !entry.calls.is_empty();
+        if let Some(seconds) = entry.seconds_since_received {
+            let received = entry.when().map(|at| at.minus(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))));
+            known.accepted_at = known.accepted_at.or(received.map(Timestamp::unix_seconds));
+        }
         let Some(class) = class else {
             // Under way: an operator's act, or a try that failed.
             if known.class <= Class::InFlight {
@@ -203,15 +238,22 @@ impl Reconciliation {
             }
             return;
         };
-        known.contradicts |= class.writes() && known.class.writes() && class != known.class;
+        let user = if class.writes() { entry.user.as_deref().map_or(0, short) } else { 0 };
+        let two_users = user != 0 && known.user != 0 && user != known.user;
+        known.contradicts |= two_users || (class.writes() && known.class.writes() && class != known.class);
         if class >= known.class {
             known.class = class;
             known.last = at;
+            known.user = if user == 0 { known.user } else { user };
+            known.ial = entry.ial_after;
         }
     }
 
-    /// Reads a call from `CloudTrail` that changed a user.
-    pub fn read_call(&mut self, call: &str, request_id: &str, at: &str) {
+    /// Reads a call from `CloudTrail` that changed a user of this pool. Pools that no record names are others' business.
+    pub fn read_call(&mut self, call: &str, request_id: &str, at: &str, pool: Option<&str>) {
+        if pool.is_some_and(|pool| !self.pools.contains(pool)) {
+            return;
+        }
         let explained = self.requests.contains(request_id);
         self.explained.insert(format!("{call} {request_id} {at}"), explained);
     }
@@ -229,7 +271,8 @@ impl Reconciliation {
         for (key, receipt) in &self.receipts {
             let age = Duration::from_secs(u64::try_from(self.last - receipt.last).unwrap_or(0));
             if !receipt.accepted {
-                if begins_later {
+                let earlier = receipt.accepted_at.is_none_or(|at| Some(at) < self.first);
+                if begins_later && earlier {
                     out.accepted_earlier += 1;
                 } else {
                     out.never_accepted.push(print(key));
@@ -254,7 +297,7 @@ impl Reconciliation {
                 // A crash between writing and recording leaves only a duplicate.
                 parse(receipt.as_str())
                     .and_then(|key| self.receipts.get(&key))
-                    .is_some_and(|receipt| receipt.class.writes() || receipt.class == Class::Duplicate)
+                    .is_some_and(|receipt| receipt.explains(user.ial.as_deref()))
             }),
         };
         let unexplained = users.iter().filter(|user| !explains(user));
@@ -279,6 +322,13 @@ impl Reconciliation {
 fn parse(text: &str) -> Option<[u8; 16]> {
     let digits = text.strip_prefix("rcpt_").filter(|digits| digits.len() == 32)?;
     u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+}
+
+/// Of a pseudonym, enough to tell two apart.
+fn short(user: &str) -> u32 {
+    let digits =
+        user.trim_start_matches("u_").get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    digits.unwrap_or(1).max(1)
 }
 
 fn print(key: &[u8; 16]) -> String {

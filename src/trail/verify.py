@@ -57,16 +57,20 @@ def ed25519(key, message, signature):
     return (one[0] * other[2] - other[0] * one[2]) % P == 0 and (one[1] * other[2] - other[1] * one[2]) % P == 0
 
 # --- what is in the bundle --------------------------------------------------------------------------------------------------
+def plain(name):
+    name = name.replace("\\", "/")
+    return name[2:] if name.startswith("./") else name
+
 def files(bundle):
     if os.path.isdir(bundle):
         for folder, _, names in sorted(os.walk(bundle)):
             for name in sorted(names):
                 path = os.path.join(folder, name)
-                with open(path, "rb") as file: yield os.path.relpath(path, bundle), file.read()
+                with open(path, "rb") as file: yield plain(os.path.relpath(path, bundle)), file.read()
     else:
         with tarfile.open(bundle) as tar:
             for member in sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name):
-                yield member.name, tar.extractfile(member).read()
+                yield plain(member.name), tar.extractfile(member).read()
 
 def records(contents):
     for name, data in contents:
@@ -125,10 +129,10 @@ def chains(contents, findings):
     writers, count = {}, 0
     for place, line in records(contents):
         try: record = json.loads(line)
-        except ValueError: continue  # cut short by a kill: no record
+        except (ValueError, RecursionError): continue  # cut short by a kill: no record
         count += 1
         name, seq, prev = record.get("writer"), record.get("seq"), record.get("prev")
-        if not isinstance(name, str) or not isinstance(seq, int) or not isinstance(prev, str) or record["schema"] != "idv-audit/1":
+        if not isinstance(name, str) or type(seq) is not int or not 0 <= seq < 2**64 or not isinstance(prev, str) or record["schema"] != "idv-audit/1":
             findings.append(("unlinked", "", 0, 0, place, "it has no link, or its form is not known"))
             continue
         if name not in writers: writers[name] = Writer(name, findings)
@@ -159,6 +163,7 @@ def seals(contents, writers, key, findings):
     lines = contents.get("leaves.jsonl", b"").splitlines()
     prev, sealed = ZERO, 0
     notes = sorted(name for name in contents if name.startswith("checkpoints/"))
+    if key and not notes: findings.append(("bad_checkpoint", "checkpoints", 0, 0, "checkpoints", "there is no checkpoint"))
     for number, name in enumerate(notes):
         note = contents[name].decode()
         find = lambda kind, text: findings.append((kind, os.path.basename(name), number, number, name, text))
@@ -196,7 +201,8 @@ def main(arguments):
     key = None
     if "--key" in arguments:
         at = arguments.index("--key")
-        key = arguments[at + 1]
+        key = (arguments[at + 1:] or [""])[0].strip()
+        if key.count("+") < 2: sys.exit("--key must be NAME+HASH+BASE64")
         del arguments[at:at + 2]
     as_json, copies = "--json" in arguments, "--at-least-once" in arguments
     arguments = [a for a in arguments if a not in ("--json", "--at-least-once")]
@@ -213,9 +219,10 @@ def main(arguments):
     else:
         for kind, writer, first, last, place, text in findings:
             print("%s %s %s at %s: %s" % (kind, writer, first if first == last else "%d-%d" % (first, last), place, text))
+        verdict = "NOT SOUND" if findings else "sound" if count else "there is nothing in it"
         print("%d records of %d writers, %d sealed stretches, signatures %s: %s" % (
-            count, len(writers), leaves, "checked" if key else "not checked", "NOT SOUND" if findings else "sound"))
-    return 1 if findings else 0
+            count, len(writers), leaves, "checked" if key else "not checked", verdict))
+    return 1 if findings or not count else 0
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -145,9 +145,34 @@ struct Writer {
     next: u64,
     /// The digest of the last record, in hexadecimal digits; none where it is not known.
     head: Option<String>,
-    seen: Vec<Option<Short>>,
+    seen: Seen,
     waiting: BTreeMap<u64, Waiting>,
     last_place: String,
+}
+
+/// The beginnings of the digests of records, by their numbers: stretches without a gap, and those that came late.
+#[derive(Default)]
+struct Seen {
+    stretches: Vec<(u64, Vec<Short>)>,
+    late: BTreeMap<u64, Short>,
+}
+
+impl Seen {
+    /// The next record, at the end of the last stretch or behind a gap.
+    fn push(&mut self, seq: u64, digest: Short) {
+        match self.stretches.last_mut() {
+            Some((start, stretch)) if *start + stretch.len() as u64 == seq => stretch.push(digest),
+            _ => self.stretches.push((seq, vec![digest])),
+        }
+    }
+
+    fn get(&self, seq: u64) -> Option<Short> {
+        let behind = self.stretches.partition_point(|(start, _)| *start <= seq);
+        let stretch = behind.checked_sub(1).and_then(|index| self.stretches.get(index));
+        let found =
+            stretch.and_then(|(start, stretch)| stretch.get(usize::try_from(seq - start).ok()?).copied());
+        found.or_else(|| self.late.get(&seq).copied())
+    }
 }
 
 impl Verifier {
@@ -171,7 +196,10 @@ impl Verifier {
     pub fn read(&mut self, place: Place<'_>, record: &[u8]) {
         let Ok(link) = serde_json::from_slice::<Link<'_>>(record) else {
             match serde_json::from_slice::<serde::de::IgnoredAny>(record) {
-                Ok(_) => self.unlinked(place, "its link cannot be read"),
+                Ok(_) => {
+                    self.checked.records += 1;
+                    self.unlinked(place, "its link cannot be read");
+                }
                 Err(_) => self.checked.cut_short += 1,
             }
             return;
@@ -238,13 +266,19 @@ impl Verifier {
             self.checked.findings.extend(check_leaf(leaf, self.writers.get(&leaf.writer)));
         }
         self.checked.writers = self.writers.len() as u64;
+        let end = self.spoke.values().filter_map(|steps| steps.last().copied()).max();
         for (process, steps) in &self.spoke {
-            let longest = steps.iter().zip(steps.iter().skip(1)).max_by_key(|(one, next)| *next - *one);
+            // The end of the trail counts, too: who stopped speaking before the others is silent since then.
+            let mut marks: Vec<i64> = steps.iter().copied().collect();
+            marks.extend(end.map(|end| end + 1));
+            let longest = marks.iter().zip(marks.iter().skip(1)).max_by_key(|(one, next)| *next - *one);
             if let Some((from, to)) = longest {
                 let step = i64::try_from(STEP.as_secs()).unwrap_or(60);
                 let seconds = u64::try_from((to - from - 1) * step).unwrap_or(0);
                 let since = Timestamp::from_unix_seconds(from * step).to_string();
-                self.checked.silences.insert(process.clone(), (seconds, since));
+                if seconds > 0 {
+                    self.checked.silences.insert(process.clone(), (seconds, since));
+                }
             }
         }
         self.checked
@@ -253,12 +287,12 @@ impl Verifier {
 
 impl Writer {
     fn after(given: Option<&Leaf>) -> Self {
-        let base = given.map_or(0, |leaf| leaf.to + 1);
+        let base = given.map_or(0, |leaf| leaf.to.saturating_add(1));
         Self {
             base,
             next: base,
             head: Some(given.map_or_else(|| NO_RECORD.to_owned(), |leaf| leaf.head.clone())),
-            seen: Vec::new(),
+            seen: Seen::default(),
             waiting: BTreeMap::new(),
             last_place: String::new(),
         }
@@ -273,16 +307,17 @@ impl Writer {
             return;
         }
         if seq < self.next {
-            let index = usize::try_from(seq - self.base).unwrap_or(usize::MAX);
-            match self.seen.get_mut(index) {
-                Some(Some(seen)) if *seen == short(&record.digest) => {
+            match self.seen.get(seq) {
+                Some(seen) if seen == short(&record.digest) => {
                     find(Kind::Duplicate, &record.place, "it stands there before".to_owned());
                 }
-                Some(missing @ None) => {
-                    *missing = Some(short(&record.digest));
+                None => {
+                    self.seen.late.insert(seq, short(&record.digest));
                     find(Kind::Reordered, &record.place, "it stands behind later ones".to_owned());
                 }
-                _ => find(Kind::Fork, &record.place, "another record before has this number".to_owned()),
+                Some(_) => {
+                    find(Kind::Fork, &record.place, "another record before has this number".to_owned());
+                }
             }
             return;
         }
@@ -347,9 +382,9 @@ impl Writer {
             );
         }
         self.head = Some(hex(&record.digest));
-        self.seen.push(Some(short(&record.digest)));
+        self.seen.push(seq, short(&record.digest));
         self.last_place = record.place;
-        self.next += 1;
+        self.next = seq.saturating_add(1);
     }
 
     /// Those before the waiting ones do not come any more, until so few are left.
@@ -366,9 +401,6 @@ impl Writer {
                     place: record.place.clone(),
                     text: format!("missing between {after} and record {seq}"),
                 });
-                for _ in self.next..seq {
-                    self.seen.push(None);
-                }
                 self.next = seq;
                 self.head = None;
             }
@@ -388,13 +420,11 @@ fn check_leaf(leaf: &Leaf, writer: Option<&Writer>) -> Option<Finding> {
     if writer.next <= leaf.to {
         return finding(Kind::SealedMissing, writer.next.max(leaf.from), "sealed records are not there");
     }
-    let index = usize::try_from(leaf.to.checked_sub(writer.base)?).ok()?;
-    let head = hex_tag(&leaf.head).ok()?;
-    match writer.seen.get(index).copied().flatten() {
-        Some(seen) if seen == short(&head) => None,
+    match (writer.seen.get(leaf.to), hex_tag(&leaf.head)) {
         // A gap is told of already.
-        None => None,
-        Some(_) => finding(Kind::SealedChanged, leaf.to, "it is not the record that was sealed"),
+        (None, _) => None,
+        (Some(seen), Ok(head)) if seen == short(&head) => None,
+        (Some(_), _) => finding(Kind::SealedChanged, leaf.to, "it is not the record that was sealed"),
     }
 }
 

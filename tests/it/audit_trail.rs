@@ -9,12 +9,12 @@ use std::sync::Arc;
 use idv_callback::audit::{AuditCode, AuditRecord, Chain};
 use idv_callback::ports::{DirectoryError, Fault};
 use idv_callback::timestamp::Timestamp;
-use idv_callback::trail::{Entry, Reconciliation, Redecision};
+use idv_callback::trail::{Entry, Reconciliation, Redecision, Thread, Tracing, UserLink};
 use serde_json::{Value, json};
 
 use crate::dlq::Desk;
 use crate::setup;
-use crate::world::{World, approval, other, with, with_metadata};
+use crate::world::{POOL, World, approval, other, with, with_metadata};
 
 fn idvctl(folder: &Path, arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_idvctl");
@@ -220,7 +220,7 @@ fn whoever_touches_a_record_is_named_with_it() {
     let (a, b, c) = ("callback/a/1-1", "callback/b/1-2", "consumer/a/1-3");
     let edit = |line: &str| line.replace("\"reason\":\"r", "\"reason\":\"x");
 
-    let cases: [(&str, Box<dyn FnOnce(&mut Vec<String>)>, BTreeSet<_>); 17] = [
+    let cases: [(&str, Box<dyn FnOnce(&mut Vec<String>)>, BTreeSet<_>); 20] = [
         ("removed", Box::new(|l| drop(l.remove(nth(1, 5)))), set(&[("gap", b, 5, 5)])),
         (
             "several removed",
@@ -312,6 +312,21 @@ fn whoever_touches_a_record_is_named_with_it() {
             }),
             set(&[]),
         ),
+        (
+            "a writer that never began",
+            Box::new(|l| l.push(never_began())),
+            set(&[("no_beginning", "consumer/new/9-9", 0, 0)]),
+        ),
+        (
+            "a number from nowhere",
+            Box::new(|l| l.push(l[0].replace("\"seq\":0", "\"seq\":1000000000000"))),
+            set(&[("gap", a, 12, 999_999_999_999)]),
+        ),
+        (
+            "a number that is none",
+            Box::new(|l| l.push(l[0].replace("\"seq\":0", "\"seq\":-1"))),
+            set(&[("unlinked", "", 0, 0)]),
+        ),
         ("a new writer", Box::new(|l| l.extend(written("consumer/new/9-9", 3))), set(&[])),
     ];
     for (name, change, expected) in cases {
@@ -330,6 +345,103 @@ fn whoever_touches_a_record_is_named_with_it() {
     trail.write(&delivered);
     let expected = [("gap", a, 4, 4), ("gap", b, 4, 4), ("gap", c, 4, 4), ("sealed_changed", c, 11, 11)];
     assert_eq!(trail.findings_with(&["--at-least-once"]), set(&expected));
+}
+
+/// The first record of a writer, which is no beginning.
+fn never_began() -> String {
+    let mut line = String::new();
+    let keep = |_: &AuditRecord, bytes: &[u8]| {
+        line = String::from_utf8(bytes.to_vec()).unwrap();
+        Ok(())
+    };
+    Chain::new("consumer/new/9-9").append(&AuditRecord::new(AuditCode::Refused, at(0)), keep).unwrap();
+    line
+}
+
+/// An empty trail, an empty folder of seals, an empty key: none of them is sound.
+#[test]
+fn nothing_is_not_sound() {
+    let trail = Trail::sealed();
+    let none = trail.path("none");
+    std::fs::create_dir_all(&none).unwrap();
+    for arguments in [
+        vec!["audit", "verify", "none"],
+        vec!["audit", "reconcile", "none"],
+        vec!["audit", "redecide", "none"],
+        vec!["audit", "report", "none", "--html", "page.html"],
+        vec!["audit", "verify", "records", "--sealed", "none", "--key", &trail.key],
+        vec!["audit", "verify", "records", "--sealed", "no-such-folder"],
+    ] {
+        let output = trail.run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+    }
+    assert!(trail.read("page.html").contains("Not sound"));
+    // A record of a later version is not passed over.
+    let strange = trail.lines[0].replace("\"event\":\"started\"", "\"event\":7");
+    std::fs::write(trail.path("strange.jsonl"), strange).unwrap();
+    let output = trail.run(&["audit", "reconcile", "records", "strange.jsonl"]);
+    assert!(
+        output.status.code() == Some(1)
+            && String::from_utf8_lossy(&output.stderr).contains("1 records cannot be read")
+    );
+
+    trail.write(&trail.lines);
+    let made = trail.run(&["audit", "bundle", "records", "--sealed", "sealed", "-o", "b.tar"]);
+    assert!(made.status.success(), "{made:?}");
+    let unpack = |arguments: &[&str]| {
+        let status = Command::new("tar").args(arguments).current_dir(trail.folder.path()).status().unwrap();
+        assert!(status.success());
+    };
+    std::fs::create_dir_all(trail.path("unpacked")).unwrap();
+    unpack(&["xf", "b.tar", "-C", "unpacked"]);
+    unpack(&["cf", "again.tar", "-C", "unpacked", "."]);
+    std::fs::write(trail.path("verify.py"), idv_callback::trail::VERIFIER).unwrap();
+    let python = |arguments: &[&str]| {
+        let output = Command::new("python3")
+            .args(["-I", "verify.py"])
+            .args(arguments)
+            .current_dir(trail.folder.path())
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for bundle in ["b.tar", "again.tar", "unpacked"] {
+        let (code, said) = python(&[bundle, "--key", &trail.key]);
+        assert!(
+            code == 0
+                && said.contains("36 records of 3 writers, 6 sealed stretches, signatures checked: sound"),
+            "{said}"
+        );
+    }
+    assert_eq!(python(&["none", "--key", &trail.key]).0, 1);
+    assert_eq!(python(&["none"]).0, 1);
+    assert_eq!(python(&["b.tar", "--key", ""]).0, 1);
+}
+
+/// Who stops speaking before the others is silent, too.
+#[test]
+fn a_silence_at_the_end_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = written("consumer/a/1-1", 5);
+    let chain = Chain::new("callback/a/1-2");
+    for seconds in [0, 240, 480, 720, 960, 1200, 1440] {
+        let code = if seconds == 0 { AuditCode::Started } else { AuditCode::Refused };
+        let keep = |_: &AuditRecord, line: &[u8]| {
+            lines.push(String::from_utf8(line.to_vec()).unwrap());
+            Ok(())
+        };
+        chain.append(&AuditRecord::new(code, at(seconds)), keep).unwrap();
+    }
+    std::fs::write(folder.path().join("log"), lines.join("\n")).unwrap();
+    let found =
+        json_of(&idvctl(folder.path(), &["--json", "audit", "verify", "log", "--most-silence", "15"]));
+    assert_eq!(found["findings"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(
+        (&found["findings"][0]["kind"], &found["findings"][0]["writer"]),
+        (&json!("silence"), &json!("consumer"))
+    );
+    let enough = idvctl(folder.path(), &["audit", "verify", "log", "--most-silence", "30"]);
+    assert!(enough.status.success(), "{enough:?}");
 }
 
 #[test]
@@ -436,6 +548,8 @@ async fn everything() -> World {
         world.sign_up(name, &[("email", "CANARY@example.org")]);
     }
     let second = |callback: Value| with(callback, "session_id", json!("vs_2"));
+    let fay = [("email", "fay@CANARY.org"), ("email_verified", "true")];
+    world.sign_up("CANARY-fay", &fay);
     let dan = with(approval("CANARY-dan", "evt_7", 10), "document_type", json!("canary"));
     let dan = with(dan, "framework", json!("CANARY"));
     for callback in [
@@ -452,6 +566,7 @@ async fn everything() -> World {
         with_metadata(approval("CANARY-dan", "evt_9", 12), "binding", json!("b1.1.CANARY")),
         approval("CANARY-nobody", "evt_10", 10),
         approval("CANARY@example.org", "evt_11", 10),
+        approval("fay@CANARY.org", "evt_18", 10),
         with_metadata(other("in_review", "x", "evt_12", 10), "cognito_user_pool", json!("synthetic-probe")),
         json!({ "event_id": "evt_13", "CANARY": true }),
     ] {
@@ -462,6 +577,10 @@ async fn everything() -> World {
     world.clock_forward(301).await;
     world.post(&dan).await;
     world.settle().await;
+    world.policy.binding_required = true;
+    world.post(&approval("CANARY-fay", "evt_19", 10)).await;
+    world.settle().await;
+    world.policy.binding_required = false;
     // Forged, and not even a callback.
     let mut forged = world.signed("evt_14", b"{}");
     forged.body = Some(b"{\"CANARY\":1}".to_vec());
@@ -626,6 +745,59 @@ fn one_lost_among_many_is_found_and_so_is_what_came_from_nowhere() {
 }
 
 #[test]
+fn one_proof_on_two_users_and_an_outcome_from_nowhere_are_told_from_what_came_before() {
+    let of_user = |entry: &Entry, user: &str| Entry { user: Some(format!("u_{user}")), ..entry.clone() };
+    let mut reconciliation = Reconciliation::default();
+    let records = ended(1, "applied", "IDV2001", 0);
+    for entry in [
+        &records[0],
+        &of_user(&records[1], "aaaaaaaa"),
+        &of_user(&records[1], "aaaaaaaa"),
+        &of_user(&records[1], "bbbbbbbb"),
+    ] {
+        reconciliation.read(entry);
+    }
+    // Accepted before this trail begins, and accepted within it by nobody of ours.
+    let outcome = |receipt, seconds| Entry {
+        seconds_since_received: Some(seconds),
+        ..ended(receipt, "applied", "IDV2001", 50)[1].clone()
+    };
+    reconciliation.read(&outcome(2, 3600.0));
+    reconciliation.read(&outcome(3, 10.0));
+    let reconciled = reconciliation.finish(&[], true);
+    assert_eq!(reconciled.contradictory, [format!("rcpt_{:032x}", 1)]);
+    assert_eq!(
+        (reconciled.accepted_earlier, reconciled.never_accepted),
+        (1, vec![format!("rcpt_{:032x}", 3)])
+    );
+}
+
+/// A write that is followed by a refused confirmation is told with the refusal: nobody wrote around us.
+#[tokio::test(start_paused = true)]
+async fn a_change_is_told_whatever_comes_after_it() {
+    let world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&approval("ada", "evt_1", 0)).await;
+    let refused = DirectoryError::Refused(Fault::new("AdminConfirmSignUp", "UserLambdaValidationException"));
+    let moody = crate::consumer::Moody::failing(&world, "confirm", refused, true);
+    world.settle_with(&world.consumer_over(moody, world.queues.clone()), &world.receive().await).await;
+    let record = world.audit.last();
+    assert_eq!((&record["event"], &record["reason"]), (&json!("quarantined"), &json!("confirm_refused")));
+    assert_eq!(record["calls"], json!([{ "call": "AdminUpdateUserAttributes" }]));
+    let mut reconciliation = Reconciliation::default();
+    for entry in &entries(&world.audit.lines()) {
+        reconciliation.read(entry);
+    }
+    let link = |ial: &str| UserLink {
+        user: "ada".to_owned(),
+        receipt: world.attribute("ada", "idv_receipt"),
+        ial: Some(ial.to_owned()),
+        has_assurance: true,
+    };
+    assert!(reconciliation.finish(&[link("2")], false).is_sound());
+}
+
+#[test]
 fn a_dead_letter_that_was_dropped_unseen_is_left_over() {
     let read = |events: &[(&str, &str, i64)]| {
         let mut reconciliation = Reconciliation::default();
@@ -663,6 +835,10 @@ async fn who_wrote_around_us_is_found() {
         .admin_update_user_attributes("eve", &[("custom:ial", "2"), ("custom:idv_receipt", &forged)])
         .unwrap();
     world.pool.admin_update_user_attributes("bob", &[("custom:ial", "3")]).unwrap();
+    world.sign_up("dan", &[]);
+    world.post(&approval("dan", "evt_2", 0)).await;
+    world.settle().await;
+    world.pool.admin_update_user_attributes("dan", &[("custom:ial", "3")]).unwrap();
     assert_ne!(genuine, forged);
     let folder = tempfile::tempdir().unwrap();
     let users: Vec<_> = world
@@ -694,6 +870,8 @@ async fn who_wrote_around_us_is_found() {
         call("AdminUpdateUserAttributes", "theirs", None),
         call("AdminConfirmSignUp", "refused", Some("NotAuthorizedException")),
         call("AdminGetUser", "look", None),
+        with(call("AdminUpdateUserAttributes", "elsewhere", None), "requestParameters", json!({ "userPoolId": "us-east-1_Other" })),
+        with(call("AdminUpdateUserAttributes", "ours", None), "requestParameters", json!({ "userPoolId": POOL })),
     ] });
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, trail.to_string().as_bytes()).unwrap();
@@ -711,14 +889,14 @@ async fn who_wrote_around_us_is_found() {
     let output = idvctl(folder.path(), &reconcile);
     let found = json_of(&output);
     let sub = |name: &str| format!("sub {}", world.user(name).attributes["sub"]);
-    let mut expected = vec![sub("eve"), sub("bob")];
+    let mut expected = vec![sub("eve"), sub("bob"), sub("dan")];
     expected.sort();
     assert_eq!(found["users_without_record"], json!(expected));
     assert_eq!(
         found["calls_without_record"],
         json!(["AdminUpdateUserAttributes theirs 2026-11-22T09:00:00Z"])
     );
-    assert_eq!((output.status.code(), &found["residue"]), (Some(1), &json!(3)));
+    assert_eq!((output.status.code(), &found["residue"]), (Some(1), &json!(4)));
 }
 
 /// A life, in words; and when the user is gone, nobody finds it by the name, while the chain holds.
@@ -784,6 +962,36 @@ fn a_life_is_told_and_after_the_user_is_deleted_not_found_any_more() {
     assert_eq!(trace(&["--user", "CANARY-ada"]).status.code(), Some(1));
     let checked = idvctl(desk.folder(), &[&["audit", "verify"], &files[..]].concat());
     assert!(String::from_utf8_lossy(&checked.stdout).contains("whole and unaltered"), "{checked:?}");
+}
+
+/// What was planned names no receipt, and belongs to the life of each letter that was sent.
+#[test]
+fn a_plan_belongs_to_the_lives_of_its_letters() {
+    let record = |code: AuditCode, receipt: Option<&str>, plan: &str| {
+        let mut record = AuditRecord::new(code, at(0)).because("T-1");
+        record.receipt_id = receipt.map(str::to_owned);
+        record.plan_sha256 = Some(plan.to_owned());
+        Entry::read(&serde_json::to_vec(&record).unwrap()).unwrap()
+    };
+    let records = [
+        record(AuditCode::Planned, None, "one"),
+        record(AuditCode::Redriven, Some("rcpt_a"), "one"),
+        record(AuditCode::Redriven, Some("rcpt_b"), "one"),
+        record(AuditCode::RedriveEnded, None, "one"),
+        record(AuditCode::Planned, None, "two"),
+        record(AuditCode::Redriven, Some("rcpt_b"), "two"),
+    ];
+    let mut tracing = Tracing::default();
+    tracing.receipt = Some("rcpt_a".to_owned());
+    for entry in &records {
+        tracing.first(entry);
+    }
+    let mut thread = Thread::default();
+    for entry in &records {
+        tracing.second(entry.clone(), &mut thread);
+    }
+    let said: Vec<_> = thread.in_order().iter().map(|entry| entry.event.clone()).collect();
+    assert_eq!(said, ["planned", "redrive_ended", "redriven"]);
 }
 
 /// OCSF 1.1.0, class 6003: what the schema's files call required, the least that its objects must have, and its enumerations.

@@ -32,8 +32,8 @@ fn content(message: &str, username: &str) -> Content {
         envelope_sha256: BodyDigest::of(message.as_bytes()).as_str().to_owned(),
         username: username.to_owned(),
         because: "T-1".to_owned(),
-        by: "olga".to_owned(),
-        approved_by: "bea".to_owned(),
+        by: "arn:aws:iam::123456789012:user/olga".to_owned(),
+        approved_by: "arn:aws:iam::123456789012:user/bea".to_owned(),
     }
 }
 
@@ -71,7 +71,10 @@ async fn a_correction_names_the_user_and_changes_nothing_else() {
     let body = accepted(&world, &approval("ada-lovelace", "evt_1", 0)).await;
     let record = settle(&world, &body, &corrected(&body, "ada")).await;
     assert_eq!((&record["event"], &record["confirmed"]), (&json!("applied"), &json!(true)));
-    assert_eq!((&record["operator"], &record["approved_by"]), (&json!("olga"), &json!("bea")));
+    assert_eq!(
+        (&record["operator"], &record["approved_by"]),
+        (&json!("arn:aws:iam::123456789012:user/olga"), &json!("arn:aws:iam::123456789012:user/bea"))
+    );
     assert_ne!(record["user"], record["named_user"]);
     assert_eq!(world.attribute("ada", "blockid_sub").as_deref(), Some("did:blockid:ada-lovelace"));
 
@@ -106,9 +109,18 @@ async fn a_correction_that_is_not_sealed_for_this_letter_by_two_confirms_nobody(
     let body = accepted(&world, &approval("ada", "evt_1", 0)).await;
     let another = accepted(&world, &approval("ada", "evt_2", 0)).await;
     let sealed = |kind: Kind, content: &Content| seal::seal(kind, key, content).unwrap();
-    let alone = Content { approved_by: "olga".to_owned(), ..content(&body, "mallory") };
+    let stranger =
+        Content { approved_by: "arn:aws:iam::999999999999:user/bea".to_owned(), ..content(&body, "mallory") };
+    let alone = Content {
+        approved_by: "arn:aws:iam::123456789012:user/olga".to_owned(),
+        ..content(&body, "mallory")
+    };
     let nobody = Content { approved_by: String::new(), ..content(&body, "mallory") };
-    assert!(Correction::new(alone.clone(), key).is_err() && Correction::new(nobody.clone(), key).is_err());
+    assert!(
+        Correction::new(stranger.clone(), key).is_err()
+            && Correction::new(alone.clone(), key).is_err()
+            && Correction::new(nobody.clone(), key).is_err()
+    );
     let good = sealed(Kind::Correction, &content(&body, "mallory"));
     for (correction, detail) in [
         ("{}".to_owned(), "unreadable"),
@@ -117,6 +129,7 @@ async fn a_correction_that_is_not_sealed_for_this_letter_by_two_confirms_nobody(
         (sealed(Kind::Correction, &content(&another, "mallory")), "wrong"),
         (sealed(Kind::Envelope, &content(&body, "mallory")), "wrong"),
         (sealed(Kind::Correction, &alone), "unreadable"),
+        (sealed(Kind::Correction, &stranger), "unreadable"),
         (sealed(Kind::Correction, &nobody), "unreadable"),
         (good.replace("mallory", "malorie"), "wrong"),
         (good.replace("seal-1", "seal-9"), "unknown key"),
@@ -128,7 +141,7 @@ async fn a_correction_that_is_not_sealed_for_this_letter_by_two_confirms_nobody(
     }
     assert!(["ada", "mallory"].iter().all(|name| world.user(name).status == "UNCONFIRMED"));
     let reasons = world.dead_letter_reasons();
-    assert!(reasons.len() == 9 && reasons.iter().all(|reason| reason == "bad_correction"));
+    assert!(reasons.len() == 10 && reasons.iter().all(|reason| reason == "bad_correction"));
     // The seal of a correction is none of an envelope.
     world
         .queues
@@ -184,7 +197,14 @@ fn one_operator_proposes_another_approves_and_the_right_user_gets_in() {
     assert!(run("olga", &propose).status.success());
     let plan = ["plan", "--correction", "correction.json", "--because", "T-1"];
     refused("olga", &plan, "correction.json.approval");
-    refused("olga", &["approve", "correction.json"], "somebody else must approve it");
+    refused("olga", &["approve", "correction.json", "--yes"], "somebody else must approve it");
+    let looked = run("bea", &["approve", "correction.json"]);
+    assert!(
+        looked.status.code() == Some(1) && said(&looked).contains("nothing is approved yet"),
+        "{}",
+        said(&looked)
+    );
+    assert!(!desk.folder().join("correction.json.approval").exists());
 
     // What is approved is the letter's truth, not the file's.
     let honest = desk.read("correction.json");
@@ -192,7 +212,7 @@ fn one_operator_proposes_another_approves_and_the_right_user_gets_in() {
     std::fs::write(&file, honest.replace("CANARY@x.org", "somebody")).unwrap();
     refused("bea", &["approve", "correction.json"], "the letter says something else");
     std::fs::write(&file, &honest).unwrap();
-    let approved = run("bea", &["approve", "correction.json"]);
+    let approved = run("bea", &["approve", "correction.json", "--yes"]);
     assert!(approved.status.success(), "{}", said(&approved));
     assert!(
         said(&approved).contains(r#"names "CANARY@x.org"; "#) && said(&approved).contains(r#"about "ada""#)

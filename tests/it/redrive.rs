@@ -625,8 +625,8 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
         envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
         username: "ada".to_owned(),
         because: "T-1".to_owned(),
-        by: "olga".to_owned(),
-        approved_by: "bea".to_owned(),
+        by: "arn:aws:iam::123456789012:user/olga".to_owned(),
+        approved_by: "arn:aws:iam::123456789012:user/bea".to_owned(),
     };
     let correction = Correction::new(content, &ring.seal[0]).unwrap_or_else(|error| panic!("{error}"));
     let corrections = BTreeMap::from([(letter.id.clone(), correction)]);

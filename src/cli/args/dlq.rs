@@ -132,6 +132,9 @@ pub(in crate::cli) struct DlqApproveOptions {
     /// The correction. The approval is written beside it, as FILE.approval, and holds for some minutes.
     #[arg(value_name = "FILE")]
     pub(in crate::cli) correction: PathBuf,
+    /// Approve it. Without this, only what it says is shown.
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
     #[command(flatten)]
     pub(in crate::cli) target: DlqTarget,
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::check::read_sealed;
@@ -149,11 +151,12 @@ pub(super) async fn bundle(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let complaint = |error: io::Error| Failure::usage(format!("{}: {error}", options.output.display()));
-    // Records of all sources in one file, as they are, in the order in which they came.
-    let (mut records, mut count) = (Vec::new(), 0_u64);
+    // Records of all sources in one file, as they are, in the order in which they came: first beside the bundle, because a
+    // file's size goes before its content.
+    let part = options.output.with_extension("part");
+    let (mut count, mut failed) = (0_u64, None);
     let reader = Reader { sources: &options.sources, environment, output };
-    let mut packed = flate2::write::GzEncoder::new(&mut records, flate2::Compression::default());
-    let mut failed = None;
+    let mut packed = GzEncoder::new(private_file::create(&part).map_err(complaint)?, Compression::default());
     reader
         .records(|_, record| {
             count += 1;
@@ -175,18 +178,19 @@ pub(super) async fn bundle(
         header.set_mtime(at);
         tar.append_data(&mut header, name, content)
     };
-    let mut written = add("README.md", readme(count, log.checkpoints.len()).as_bytes())
-        .and_then(|()| add("records/records.jsonl.gz", &records))
+    let copies = if options.sources.at_least_once { " --at-least-once" } else { "" };
+    let mut written = add("README.md", readme(count, log.checkpoints.len(), copies).as_bytes())
         .and_then(|()| add("leaves.jsonl", log.leaves.as_bytes()))
         .and_then(|()| add("record.schema.json", RECORD_SCHEMA.as_bytes()))
         .and_then(|()| add("verify.py", VERIFIER.as_bytes()));
     for (name, note) in &log.checkpoints {
         written = written.and_then(|()| add(&format!("checkpoints/{name}"), note.as_bytes()));
     }
+    written = written.and_then(|()| tar.append_path_with_name(&part, "records/records.jsonl.gz"));
     let file = written.and_then(|()| tar.into_inner()).map_err(complaint)?;
-    file.sync_all().map_err(complaint)?;
+    file.sync_all().and_then(|()| std::fs::remove_file(&part)).map_err(complaint)?;
     output.line(format!(
-        "{}: {count} records, {} checkpoints; in it, `python3 verify.py . --key KEY` checks it",
+        "{}: {count} records, {} checkpoints; in it, `python3 verify.py . --key KEY{copies}` checks it",
         options.output.display(),
         log.checkpoints.len()
     ))?;
@@ -196,14 +200,14 @@ pub(super) async fn bundle(
     Ok(outcome(count > 0))
 }
 
-fn readme(records: u64, checkpoints: usize) -> String {
+fn readme(records: u64, checkpoints: usize, copies: &str) -> String {
     format!(
         "# Audit trail of idv-callback\n\n\
          {records} records, {checkpoints} checkpoints, made by idvctl {CODE_VERSION}.\n\n\
          * `records/`: one JSON object a line; `record.schema.json` says what is in it. Users are told by pseudonyms.\n\
          * `leaves.jsonl`, `checkpoints/`: what was sealed and when (C2SP tlog-checkpoint, signed-note; RFC 6962).\n\
          * `verify.py`: checks all of it, offline, without anything but Python 3. Read it before you run it.\n\n\
-         ```sh\npython3 verify.py . --key KEY\n```\n\n\
+         ```sh\npython3 verify.py . --key KEY{copies}\n```\n\n\
          KEY is the public key, NAME+HASH+BASE64. Get it from somebody else than whoever gave you this file.\n\
          It says every gap, edit, reorder, duplicate, fork, missing end and bad signature, by writer and number of the\n\
          record. Exit code 0: sound. Without checkpoints a missing end cannot show.\n"

@@ -31,6 +31,7 @@ const CHANGES: [&str; 3] = ["AdminUpdateUserAttributes", "AdminConfirmSignUp", "
 struct Seals {
     leaves: Vec<Leaf>,
     given: usize,
+    signed: bool,
     findings: Vec<Finding>,
 }
 
@@ -67,8 +68,13 @@ fn seals(options: &AuditSeals) -> Result<Option<Seals>, Failure> {
     let Some(folder) = &options.sealed else { return Ok(None) };
     let key = options.key.as_deref().map(verifying_key).transpose()?;
     let log = read_sealed(folder)?;
-    let (leaves, findings) = log.check(key.as_ref());
-    Ok(Some(Seals { leaves, given: log.sealed_by(options.after), findings }))
+    let (leaves, mut findings) = log.check(key.as_ref());
+    if log.checkpoints.is_empty() {
+        let (writer, place) = ("checkpoints".to_owned(), folder.display().to_string());
+        let text = "there is no checkpoint".to_owned();
+        findings.push(Finding { kind: Kind::BadCheckpoint, writer, from: 0, to: 0, place, text });
+    }
+    Ok(Some(Seals { leaves, given: log.sealed_by(options.after), signed: key.is_some(), findings }))
 }
 
 /// Reads all records once: into the verifier, and each one that this code can read into `each`.
@@ -77,19 +83,34 @@ async fn check(
     seals: Option<&Seals>,
     mut each: impl FnMut(&Entry),
     wants_entries: bool,
-) -> Result<Checked, Failure> {
+) -> Result<(Checked, u64), Failure> {
     let given = seals.and_then(|seals| seals.leaves.get(..seals.given)).unwrap_or_default();
     let mut verifier = Verifier::default().after(given).at_least_once(reader.sources.at_least_once);
+    let mut unreadable = 0;
     let mut read = |place: crate::trail::Place<'_>, record: &[u8]| {
         verifier.read(place, record);
-        if wants_entries && let Some(entry) = Entry::read(record) {
-            each(&entry);
+        match wants_entries.then(|| Entry::read(record)) {
+            Some(Some(entry)) => each(&entry),
+            Some(None) => unreadable += 1,
+            None => {}
         }
     };
     reader.records(&mut read).await?;
     let mut checked = verifier.finish(seals.map(|seals| seals.leaves.as_slice()).unwrap_or_default());
     checked.findings.extend(seals.map(|seals| seals.findings.clone()).unwrap_or_default());
-    Ok(checked)
+    Ok((checked, unreadable))
+}
+
+/// What cannot be read is not passed over: it could be what is looked for.
+fn readable(records: u64, unreadable: u64, output: Output) -> bool {
+    if unreadable > 0 {
+        output
+            .note(format!("{unreadable} records cannot be read by this version of idvctl ({CODE_VERSION})"));
+    }
+    if records == 0 {
+        output.note("there are no records in it");
+    }
+    unreadable == 0 && records > 0
 }
 
 pub(super) async fn verify(
@@ -99,7 +120,7 @@ pub(super) async fn verify(
 ) -> Result<ExitCode, Failure> {
     let reader = Reader { sources: &options.sources, environment, output };
     let seals = seals(&options.seals)?;
-    let mut checked = check(&reader, seals.as_ref(), |_| {}, false).await?;
+    let (mut checked, _) = check(&reader, seals.as_ref(), |_| {}, false).await?;
     if let Some(most) = options.most_silence {
         checked.findings.extend(too_silent(&checked, most));
     }
@@ -197,6 +218,7 @@ fn user_links(path: Option<&Path>) -> Result<Vec<UserLink>, Failure> {
     let link = |user: &ListedUser| UserLink {
         user: format!("sub {}", user.attribute("sub").unwrap_or("unknown")),
         receipt: user.attribute(names::IDV_RECEIPT).map(str::to_owned),
+        ial: user.attribute(names::IAL).map(str::to_owned),
         has_assurance: ASSURANCE_ATTRIBUTES.iter().any(|name| user.attribute(name).is_some()),
     };
     Ok(listed_users(path)?.iter().map(link).collect())
@@ -217,6 +239,15 @@ struct CloudTrailRecord {
     request_id: String,
     #[serde(default)]
     error_code: Option<String>,
+    #[serde(default)]
+    request_parameters: Option<CloudTrailParameters>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CloudTrailParameters {
+    #[serde(default)]
+    user_pool_id: Option<String>,
 }
 
 fn read_cloudtrail(path: &Path, reconciliation: &mut Reconciliation) -> Result<(), Failure> {
@@ -233,7 +264,9 @@ fn read_cloudtrail(path: &Path, reconciliation: &mut Reconciliation) -> Result<(
             .map_err(|error| complaint(format!("it is no file of CloudTrail (line {})", error.line())))?;
         for record in trail.records {
             if CHANGES.contains(&record.event_name.as_str()) && record.error_code.is_none() {
-                reconciliation.read_call(&record.event_name, &record.request_id, &record.event_time);
+                let pool = record.request_parameters.and_then(|parameters| parameters.user_pool_id);
+                let (call, id, at) = (&record.event_name, &record.request_id, &record.event_time);
+                reconciliation.read_call(call, id, at, pool.as_deref());
             }
         }
     }
@@ -255,7 +288,8 @@ pub(super) async fn reconcile(
 ) -> Result<ExitCode, Failure> {
     let reader = Reader { sources: &options.sources, environment, output };
     let mut reconciliation = Reconciliation::default();
-    reader.entries(|entry| reconciliation.read(&entry)).await?;
+    let (records, unreadable) = reader.entries(|entry| reconciliation.read(&entry)).await?;
+    let readable = readable(records, unreadable, output);
     let reconciled = finish(reconciliation, &options.beside)?;
     let counted = reconciled.classes.iter().filter(|(_, count)| **count > 0);
     let rows = counted.map(|(class, count)| vec![(*class).to_owned(), count.to_string()]).collect();
@@ -281,15 +315,16 @@ pub(super) async fn reconcile(
         "{} accepted = {counted} with one outcome or under way + {} left over: {}",
         reconciled.accepted,
         reconciled.residue(),
-        if reconciled.is_sound() { "sound" } else { "NOT SOUND" }
+        if reconciled.is_sound() && readable { "sound" } else { "NOT SOUND" }
     ))?;
     let mut value = serde_json::to_value(&reconciled).unwrap_or_default();
     if let Value::Object(members) = &mut value {
         members.insert("residue".to_owned(), json!(reconciled.residue()));
-        members.insert("sound".to_owned(), json!(reconciled.is_sound()));
+        members.insert("records_unreadable".to_owned(), json!(unreadable));
+        members.insert("sound".to_owned(), json!(reconciled.is_sound() && readable));
     }
     output.value(&value)?;
-    Ok(outcome(reconciled.is_sound()))
+    Ok(outcome(reconciled.is_sound() && readable))
 }
 
 pub(super) async fn redecide(
@@ -299,7 +334,8 @@ pub(super) async fn redecide(
 ) -> Result<ExitCode, Failure> {
     let reader = Reader { sources, environment, output };
     let mut redecision = Redecision::default();
-    reader.entries(|entry| redecision.read(&entry)).await?;
+    let (records, unreadable) = reader.entries(|entry| redecision.read(&entry)).await?;
+    let readable = readable(records, unreadable, output);
     for difference in redecision.differences.iter().take(1000) {
         output.line(format!(
             "{} {} (version {}): {}; today: {}",
@@ -318,7 +354,7 @@ pub(super) async fn redecide(
         ));
     }
     output.value(&serde_json::to_value(&redecision).unwrap_or_default())?;
-    Ok(outcome(redecision.differences.is_empty() && redecision.unreadable == 0))
+    Ok(outcome(redecision.differences.is_empty() && redecision.unreadable == 0 && readable))
 }
 
 pub(super) async fn report(
@@ -333,19 +369,21 @@ pub(super) async fn report(
         statistics.read(entry);
         reconciliation.read(entry);
     };
-    let checked = check(&reader, seals.as_ref(), each, true).await?;
+    let (checked, unreadable) = check(&reader, seals.as_ref(), each, true).await?;
+    let readable = readable(checked.records, unreadable, output);
     let reconciled = finish(reconciliation, &options.beside)?;
     let made = SystemClock.now().to_string();
     let page = Report {
         statistics: &statistics,
         checked: &checked,
-        sealed: seals.as_ref().map(|seals| seals.leaves.len()),
+        sealed: seals.as_ref().map(|seals| (seals.leaves.len(), seals.signed)),
+        unreadable: if readable { 0 } else { unreadable.max(1) },
         reconciled: &reconciled,
         made: (&made, CODE_VERSION),
     };
     let written = private_file::write_new(&options.html, page.html().as_bytes());
     written.map_err(|error| Failure::usage(format!("--html {}: {error}", options.html.display())))?;
-    let sound = checked.findings.is_empty() && reconciled.is_sound();
+    let sound = checked.findings.is_empty() && reconciled.is_sound() && readable;
     let verdict = if sound { "sound" } else { "NOT SOUND" };
     output.line(format!("{}: {} records, {verdict}", options.html.display(), checked.records))?;
     output.value(&json!({ "page": options.html, "records": checked.records, "sound": sound }))?;

@@ -36,7 +36,7 @@ pub(super) async fn trace(
     tracing.session.clone_from(&what.session);
     tracing.event.clone_from(&what.event);
     tracing.user = user;
-    reader.entries(|entry| tracing.first(&entry)).await?;
+    let (_, unreadable) = reader.entries(|entry| tracing.first(&entry)).await?;
     let mut thread = Thread::default();
     reader.entries(|entry| tracing.second(entry, &mut thread)).await?;
     let entries = thread.in_order();
@@ -60,6 +60,9 @@ pub(super) async fn trace(
         })
     };
     output.value(&json!({ "records": entries.iter().map(value).collect::<Vec<_>>() }))?;
+    if unreadable > 0 {
+        output.note(format!("{unreadable} records cannot be read by this version of idvctl"));
+    }
     if entries.is_empty() {
         output.note("there is nothing of that in these records");
     }

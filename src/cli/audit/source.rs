@@ -62,9 +62,18 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Every record that this code can read.
-    pub(super) async fn entries(&self, mut each: impl FnMut(Entry)) -> Result<(), Failure> {
-        self.records(|_, record| each_entry(record, &mut each)).await
+    /// Every record that this code can read; gives how many there were, and how many it could not read.
+    pub(super) async fn entries(&self, mut each: impl FnMut(Entry)) -> Result<(u64, u64), Failure> {
+        let (mut records, mut unreadable) = (0, 0);
+        let mut read = |_: Place<'_>, record: &[u8]| {
+            records += 1;
+            match Entry::read(record) {
+                Some(entry) => each(entry),
+                None => unreadable += 1,
+            }
+        };
+        self.records(&mut read).await?;
+        Ok((records, unreadable))
     }
 
     async fn connection(&self) -> Result<AwsConnection, Failure> {
@@ -107,12 +116,6 @@ impl Reader<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn each_entry(record: &[u8], each: &mut impl FnMut(Entry)) {
-    if let Some(entry) = Entry::read(record) {
-        each(entry);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::assurance::UserRecord;
 use crate::audit::{AuditCode, AuditRecord, pseudonym};
 use crate::aws::{SignedCall, sign_statement, who_signed};
 use crate::cli::args::{DlqApproveOptions, DlqCorrectOptions};
-use crate::cli::output::{Failure, Output};
+use crate::cli::output::{Failure, Output, outcome};
 use crate::cli::private_file;
 use crate::clock::SystemClock;
 use crate::correction::{Content, Correction, Statement};
@@ -98,7 +98,7 @@ pub(super) async fn propose(
     let (log, users) = (desk.log().await?, desk.users()?);
     let (letter, statement) = find(desk, &options.id).await?;
     let event = event(&statement)?;
-    refuse_if_applied(desk, &users, event).await?;
+    refuse_if_applied(desk, &users, &statement).await?;
     let proposal = Proposal {
         schema: SCHEMA.to_owned(),
         message_id: letter.id.clone(),
@@ -133,7 +133,7 @@ pub(super) async fn approve(
     // What the file says is its maker's word; the letter is asked.
     let (letter, statement) = find(desk, &proposal.message_id).await?;
     let event = event(&statement)?;
-    refuse_if_applied(desk, &users, event).await?;
+    refuse_if_applied(desk, &users, &statement).await?;
     let truth = Proposal {
         receipt_id: statement.envelope.receipt_id().as_str().to_owned(),
         envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
@@ -145,13 +145,9 @@ pub(super) async fn approve(
         return Err(Failure::usage("the letter says something else than the correction says of it"));
     }
     let user = proposal.find_user(desk, &users).await?;
-    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, (desk, &user))?)?;
-    let signed = sign_statement(&desk.connection, &proposal.digest()?).await;
-    let (who, signed) = signed.map_err(|fault| Failure::unreachable(fault.to_string()))?;
-    let approval = approval_path(&options.correction);
-    write_new(&approval, &signed)?;
+    // Before anything is signed, and with whatever control characters the proposer wrote made visible.
     output.line(format!(
-        "{} names {:?}; {} says that it is about {:?} ({:?}, created {}), because {}",
+        "{} names {:?}; {:?} says that it is about {:?} ({:?}, created {}), because {:?}",
         proposal.receipt_id,
         proposal.named,
         proposal.by,
@@ -160,6 +156,16 @@ pub(super) async fn approve(
         user.created_at,
         proposal.because
     ))?;
+    if !options.yes {
+        output.note("nothing is approved yet: if that is right, the same again with --yes");
+        output.value(&json!({ "approved": false, "receipt_id": proposal.receipt_id }))?;
+        return Ok(outcome(false));
+    }
+    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, (desk, &user))?)?;
+    let signed = sign_statement(&desk.connection, &proposal.digest()?).await;
+    let (who, signed) = signed.map_err(|fault| Failure::unreachable(fault.to_string()))?;
+    let approval = approval_path(&options.correction);
+    write_new(&approval, &signed)?;
     output.line(format!(
         "{}: approved by {who}; it holds for some minutes: idvctl dlq plan --correction {}",
         approval.display(),
@@ -179,6 +185,8 @@ pub(super) async fn sealed(
     if proposal.by != log.who {
         return Err(Failure::usage(format!("{} made it, and must plan it", proposal.by)));
     }
+    let (_, statement) = find(desk, &proposal.message_id).await?;
+    refuse_if_applied(desk, users, &statement).await?;
     let approval = approval_path(path);
     let complaint = |error: String| Failure::usage(format!("{}: {error}", approval.display()));
     let json = std::fs::read(&approval).map_err(|error| complaint(error.to_string()))?;
@@ -227,14 +235,19 @@ fn event(statement: &Statement) -> Result<&VerificationEvent, Failure> {
     statement.envelope.event().ok_or_else(|| Failure::usage("the callback in it cannot be read"))
 }
 
-/// One proof must not serve two users: what the named user has by it would have to be taken back first.
-async fn refuse_if_applied(desk: &Desk<'_>, users: &Users, event: &VerificationEvent) -> Result<(), Failure> {
-    let named = users.foresight(desk).read(&event.user).await.map_err(Failure::unreachable)?;
-    let Some(Ok(assurance)) = named.map(|user| user.assurance) else { return Ok(()) };
-    let applied = assurance.receipt.is_some_and(|receipt| receipt.event_id == event.event_id);
-    let same_subject = |subject: &Subject| matches!(&event.outcome, Outcome::Approved(approval) if approval.subject == *subject);
-    if applied || assurance.subject.as_ref().is_some_and(same_subject) {
-        return Err(Failure::usage("the user that it names has this proof; it cannot be another's, too"));
+/// One proof must not serve two users: what the named user has by it, or one that an earlier correction named, would have to
+/// be taken back first.
+async fn refuse_if_applied(desk: &Desk<'_>, users: &Users, statement: &Statement) -> Result<(), Failure> {
+    let event = event(statement)?;
+    let corrected = statement.event().ok().map(|event| event.user.clone());
+    for user in [Some(event.user.clone()), corrected].into_iter().flatten() {
+        let found = users.foresight(desk).read(&user).await.map_err(Failure::unreachable)?;
+        let Some(Ok(assurance)) = found.map(|user| user.assurance) else { continue };
+        let applied = assurance.receipt.is_some_and(|receipt| receipt.event_id == event.event_id);
+        let same_subject = |subject: &Subject| matches!(&event.outcome, Outcome::Approved(approval) if approval.subject == *subject);
+        if applied || assurance.subject.as_ref().is_some_and(same_subject) {
+            return Err(Failure::usage("the user that it names has this proof; it cannot be another's, too"));
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::{Desk, selection, unreachable};
 use crate::cli::args::DlqListOptions;
 use crate::cli::output::{Failure, Output, outcome};
 use crate::clock::SystemClock;
+use crate::correction::CORRECTION_ATTRIBUTE;
 use crate::ports::{Clock as _, DeadLetter, DeadLetterStore as _, Depth};
 use crate::redrive::{Letter, Scanned, replays, scan};
 use crate::timestamp::Timestamp;
@@ -125,7 +126,12 @@ pub(super) async fn show(desk: &Desk<'_>, id: &str, output: Output) -> Result<Ex
     let mut found = None;
     scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
         if dead.id == id {
-            found = Some((Letter::read(&dead, &desk.ring, depth.retention), replays(&dead.attributes)));
+            let mut history = replays(&dead.attributes);
+            // A correction that another took the place of names a user.
+            for replay in &mut history {
+                replay.was.remove(CORRECTION_ATTRIBUTE);
+            }
+            found = Some((Letter::read(&dead, &desk.ring, depth.retention), history));
         }
         found.is_none()
     })
