@@ -1,6 +1,6 @@
 //! What travels on the queue: the accepted callback, reduced to the fields that settling needs, and sealed.
 //!
-//! The [seal](crate::seal) is an HMAC over its exact bytes. Permission to send to the queue is therefore not permission
+//! The [`seal`] is an HMAC over its exact bytes. Permission to send to the queue is therefore not permission
 //! to confirm a user: for that one needs the seal key, which only the callback function, the consumer and the replay
 //! tool hold.
 

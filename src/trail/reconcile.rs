@@ -232,8 +232,8 @@ impl Reconciliation {
             known.accepted_at = known.accepted_at.or(received.map(Timestamp::unix_seconds));
         }
         let Some(class) = class else {
-            // Under way: an operator's act, or a try that failed.
-            if known.class <= Class::InFlight {
+            // Under way: a try that failed, or a dead letter that was sent back and begins anew.
+            if known.class == Class::InFlight || entry.event == "redriven" {
                 known.last = known.last.max(at);
             }
             return;
@@ -242,8 +242,9 @@ impl Reconciliation {
         let two_users = user != 0 && known.user != 0 && user != known.user;
         known.contradicts |= two_users || (class.writes() && known.class.writes() && class != known.class);
         if class >= known.class {
+            // Records of one class can come in any order.
+            known.last = if class == known.class { known.last.max(at) } else { at };
             known.class = class;
-            known.last = at;
             known.user = if user == 0 { known.user } else { user };
             known.ial = entry.ial_after;
         }

@@ -814,6 +814,8 @@ fn a_dead_letter_that_was_dropped_unseen_is_left_over() {
     let (dead, again) = (("quarantined", "IDV2101", 0), ("quarantined", "IDV2101", 10 * 86_400));
     assert_eq!(read(&[dead]).dropped.len(), 1);
     assert!(read(&[dead, again]).is_sound(), "sent back, and dead again ten days ago");
+    assert!(read(&[again, dead]).is_sound(), "in whatever order that comes");
+    assert!(read(&[dead, ("redriven", "IDV3002", 10 * 86_400)]).is_sound(), "sent back ten days ago");
     assert_eq!(read(&[dead, ("discarded", "IDV3102", 9)]).classes["discarded"], 1);
     assert_eq!(read(&[dead, ("applied", "IDV2001", 9)]).classes["applied"], 2);
     assert_eq!(read(&[("applied", "IDV2001", 0), ("duplicate", "IDV2007", 9)]).classes["applied"], 2);
