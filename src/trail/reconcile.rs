@@ -176,18 +176,20 @@ impl Reconciled {
 
     /// How much is left over.
     pub fn residue(&self) -> usize {
+        self.left_over().iter().map(|(_, list)| list.len()).sum()
+    }
+
+    /// What is left over, by what it is.
+    pub fn left_over(&self) -> [(&'static str, &[String]); 7] {
         [
-            &self.lost,
-            &self.dropped,
-            &self.never_accepted,
-            &self.contradictory,
-            &self.unreadable,
-            &self.users_without_record,
-            &self.calls_without_record,
+            ("accepted, and no outcome", &self.lost),
+            ("a dead letter that SQS has dropped", &self.dropped),
+            ("an outcome of what was never accepted", &self.never_accepted),
+            ("outcomes that exclude each other", &self.contradictory),
+            ("a receipt that cannot be read", &self.unreadable),
+            ("a user whose record comes from no record here", &self.users_without_record),
+            ("a call that no record explains", &self.calls_without_record),
         ]
-        .map(Vec::len)
-        .iter()
-        .sum()
     }
 }
 

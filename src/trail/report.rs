@@ -327,15 +327,7 @@ impl Report<'_> {
             write!(page, " {} outcomes are of callbacks before this trail.", reconciled.accepted_earlier)?;
         }
         page.push_str("</p>");
-        for (what, list) in [
-            ("Accepted, without an outcome", &reconciled.lost),
-            ("Dead letters that SQS has dropped", &reconciled.dropped),
-            ("Outcomes of what was never accepted", &reconciled.never_accepted),
-            ("Outcomes that exclude each other", &reconciled.contradictory),
-            ("Receipts that cannot be read", &reconciled.unreadable),
-            ("Users whose record comes from no record here", &reconciled.users_without_record),
-            ("Calls that no record explains", &reconciled.calls_without_record),
-        ] {
+        for (what, list) in reconciled.left_over() {
             if list.is_empty() {
                 continue;
             }

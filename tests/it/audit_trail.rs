@@ -1079,7 +1079,7 @@ async fn the_page_can_be_read_on_a_desk_and_on_a_phone_by_day_and_by_night() {
             && !page.contains("url(")
     );
     assert!(!page.contains("CANARY-") && !page.contains("did:"));
-    for word in ["✗ Not sound.", "gap", "Accepted, without an outcome: 1", "&lt;script&gt;", "unlinked"] {
+    for word in ["✗ Not sound.", "gap", "accepted, and no outcome: 1", "&lt;script&gt;", "unlinked"] {
         assert!(page.contains(word), "{word}");
     }
 

@@ -294,15 +294,7 @@ pub(super) async fn reconcile(
     let counted = reconciled.classes.iter().filter(|(_, count)| **count > 0);
     let rows = counted.map(|(class, count)| vec![(*class).to_owned(), count.to_string()]).collect();
     output.table(&["accepted, and then", "callbacks"], rows)?;
-    for (what, list) in [
-        ("accepted, and no outcome", &reconciled.lost),
-        ("a dead letter that SQS has dropped", &reconciled.dropped),
-        ("an outcome of what was never accepted", &reconciled.never_accepted),
-        ("outcomes that exclude each other", &reconciled.contradictory),
-        ("a receipt that cannot be read", &reconciled.unreadable),
-        ("a user whose record comes from no record here", &reconciled.users_without_record),
-        ("a call that no record explains", &reconciled.calls_without_record),
-    ] {
+    for (what, list) in reconciled.left_over() {
         for one in list {
             output.line(format!("! {what}: {one}"))?;
         }
