@@ -81,6 +81,8 @@ fn the_demo_keeps_its_promises() {
         (json!(202), json!("quarantined")),
     ];
     assert_eq!(outcomes, expected.iter().map(|(answer, outcome)| (answer, outcome)).collect::<Vec<_>>());
+    assert_eq!(demo["audit"]["sound"], true);
+    assert!(demo["audit"]["accepted"].as_u64().unwrap() >= 4, "{}", demo["audit"]);
     assert_eq!(demo["dead_letters"][0]["reason"], "subject_conflict");
     assert_eq!(demo["users"][0]["attributes"]["custom:ial"], "2");
     let people = folder.idvctl(&["demo"], "");

@@ -123,6 +123,17 @@ pub(super) async fn run(output: Output) -> Result<ExitCode, Failure> {
     let columns = ["reason", "receipt_id", "quarantined_at"];
     let rows = dead_letters.iter().map(|letter| columns.iter().map(|name| cell(letter, name)).collect());
     output.table(&columns, rows.collect())?;
+    let (checked, reconciled) = world.audited();
+    let audited = checked.findings.is_empty() && reconciled.is_sound();
+    output.line(format!(
+        "The audit trail: {} records, {}; {} accepted = {} with one outcome + {} left over.",
+        checked.records,
+        if checked.findings.is_empty() { "whole and unaltered" } else { "NOT SOUND" },
+        reconciled.accepted,
+        reconciled.classes.values().sum::<u64>(),
+        reconciled.residue()
+    ))?;
+    let all_as_promised = all_as_promised && audited;
     output.line(if all_as_promised {
         "Every outcome is as promised."
     } else {
@@ -132,6 +143,7 @@ pub(super) async fn run(output: Output) -> Result<ExitCode, Failure> {
         "steps": steps,
         "users": world.users(),
         "dead_letters": dead_letters,
+        "audit": { "records": checked.records, "accepted": reconciled.accepted, "sound": audited },
         "as_promised": all_as_promised,
     }))?;
     world.stop().await;

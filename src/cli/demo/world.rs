@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Step;
-use crate::audit::AuditRecord;
+use crate::audit::{AuditCode, AuditRecord, Chain};
 use crate::cli::client::Poster;
 use crate::cli::dev::{dead_letter, embedded, issue_binding, user_json};
 use crate::cli::keys::fresh_ring;
@@ -26,19 +26,42 @@ use crate::key_ring::KeyRing;
 use crate::local::{LocalQueues, MemoryKeyStore, SignUp, UserPool, serve};
 use crate::ports::{AuditSink, Clock as _};
 use crate::timestamp::Timestamp;
+use crate::trail::{Checked, Entry, Place, Reconciled, Reconciliation, Verifier};
 use crate::verification::{AssuranceLevel, PoolId};
 
 /// How long an outcome may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An audit log in memory.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Value>>>);
+/// An audit log in memory: chained lines, as the functions print them.
+#[derive(Clone)]
+struct Recorder {
+    chain: Arc<Chain>,
+    lines: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Recorder {
+    fn start(at: Timestamp) -> io::Result<Self> {
+        let chain = Arc::new(Chain::new(crate::telemetry::writer("demo", "", at)));
+        let recorder = Self { chain, lines: Arc::default() };
+        recorder.record(&AuditRecord::new(AuditCode::Started, at).detail("demo"))?;
+        Ok(recorder)
+    }
+
+    fn lines(&self) -> Vec<Vec<u8>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn records(&self) -> Vec<Value> {
+        self.lines().iter().filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
 
 impl AuditSink for Recorder {
     fn record(&self, record: &AuditRecord) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(serde_json::to_value(record)?);
-        Ok(())
+        self.chain.append(record, |_, line| {
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_vec());
+            Ok(())
+        })
     }
 }
 
@@ -76,7 +99,7 @@ impl World {
             KeyRing::parse(json.as_bytes()).map_err(|error| Failure::unreachable(error.to_string()))
         };
         let (ring, other_ring) = (read(&json)?, read(&fresh_ring(started_at)?)?);
-        let recorder = Recorder::default();
+        let recorder = Recorder::start(started_at)?;
         let pool_id = PoolId::new("us-east-1_DemoPool").map_err(|_| Failure::usage("the pool's id"))?;
         let level = AssuranceLevel::new(2).map_err(|_| Failure::usage("the level"))?;
         let config = LocalConfig {
@@ -176,12 +199,24 @@ impl World {
     }
 
     fn settled(&self, receipt_id: &str) -> Option<Value> {
-        let records = self.recorder.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.recorder.records();
         let is_it = |record: &&Value| {
             record["receipt_id"] == receipt_id
                 && record["code"].as_str().is_some_and(|code| code.starts_with("IDV2"))
         };
         records.iter().find(is_it).cloned()
+    }
+
+    /// What an auditor would find: is the trail whole, and did every accepted callback end?
+    pub(super) fn audited(&self) -> (Checked, Reconciled) {
+        let (mut verifier, mut reconciliation) = (Verifier::default(), Reconciliation::default());
+        for (line, record) in (1..).zip(self.recorder.lines()) {
+            verifier.read(Place { source: "demo", line }, &record);
+            if let Some(entry) = Entry::read(&record) {
+                reconciliation.read(&entry);
+            }
+        }
+        (verifier.finish(&[]), reconciliation.finish(&[], false))
     }
 
     pub(super) fn status_of(&self, username: &str) -> Option<&'static str> {
