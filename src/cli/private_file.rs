@@ -10,6 +10,16 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// A file without a name, beside this path: gone when it is closed, however that comes.
+pub(super) fn scratch(beside: &Path) -> io::Result<File> {
+    let mut name = beside.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let path = beside.with_file_name(name);
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
 /// A new file with these bytes, never over another. They are on the disk when this returns.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = create(path)?;

@@ -1,6 +1,6 @@
 //! Did every accepted callback end in exactly one outcome, and does every change to a user have a record behind it?
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -102,6 +102,8 @@ struct Receipt {
     ial: Option<u8>,
     /// When the callback was accepted, as far as that is told.
     accepted_at: Option<i64>,
+    /// When it was last sent back.
+    redriven: i64,
     /// When something was last heard of it, in seconds of the Unix epoch; of a dead letter, when it died.
     last: i64,
 }
@@ -135,9 +137,9 @@ pub struct Reconciliation {
     odd: Vec<String>,
     requests: HashSet<String>,
     explained: HashMap<String, bool>,
+    /// When the first callback of this trail was accepted.
     first: Option<i64>,
     last: i64,
-    pools: BTreeSet<String>,
     changes_without_request: u64,
 }
 
@@ -198,11 +200,6 @@ impl Reconciliation {
     pub fn read(&mut self, entry: &Entry) {
         let at = entry.when().map_or(0, Timestamp::unix_seconds);
         self.last = self.last.max(at);
-        self.first =
-            if at > 0 { self.first.map_or(Some(at), |first| Some(first.min(at))) } else { self.first };
-        if let Some(pool) = &entry.user_pool {
-            self.pools.insert(pool.clone());
-        }
         for call in &entry.calls {
             if let Some(id) = &call.request_id {
                 self.requests.insert(id.clone());
@@ -216,6 +213,9 @@ impl Reconciliation {
             return;
         };
         let accepts = matches!(entry.event.as_str(), "accepted" | "accepted_unreadable");
+        if accepts && at > 0 {
+            self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        }
         let class = Class::of(&entry.event);
         let known = self.receipts.entry(key).or_insert(Receipt {
             accepted: false,
@@ -225,6 +225,7 @@ impl Reconciliation {
             user: 0,
             ial: None,
             accepted_at: None,
+            redriven: 0,
             last: at,
         });
         known.accepted |= accepts;
@@ -235,8 +236,11 @@ impl Reconciliation {
         }
         let Some(class) = class else {
             // Under way: a try that failed, or a dead letter that was sent back and begins anew.
-            if known.class == Class::InFlight || entry.event == "redriven" {
+            if known.class == Class::InFlight {
                 known.last = known.last.max(at);
+            }
+            if entry.event == "redriven" {
+                known.redriven = known.redriven.max(at);
             }
             return;
         };
@@ -252,11 +256,8 @@ impl Reconciliation {
         }
     }
 
-    /// Reads a call from `CloudTrail` that changed a user of this pool. Pools that no record names are others' business.
-    pub fn read_call(&mut self, call: &str, request_id: &str, at: &str, pool: Option<&str>) {
-        if pool.is_some_and(|pool| !self.pools.contains(pool)) {
-            return;
-        }
+    /// Reads a call from `CloudTrail` that changed a user.
+    pub fn read_call(&mut self, call: &str, request_id: &str, at: &str) {
         let explained = self.requests.contains(request_id);
         self.explained.insert(format!("{call} {request_id} {at}"), explained);
     }
@@ -272,9 +273,11 @@ impl Reconciliation {
             out.classes.insert(class.word(), 0);
         }
         for (key, receipt) in &self.receipts {
-            let age = Duration::from_secs(u64::try_from(self.last - receipt.last).unwrap_or(0));
+            let heard = receipt.last.max(receipt.redriven);
+            let age = Duration::from_secs(u64::try_from(self.last - heard).unwrap_or(0));
             if !receipt.accepted {
-                let earlier = receipt.accepted_at.is_none_or(|at| Some(at) < self.first);
+                let begins = |at| self.first.is_none_or(|first| at < first);
+                let earlier = receipt.accepted_at.is_none_or(begins);
                 if begins_later && earlier {
                     out.accepted_earlier += 1;
                 } else {

@@ -124,6 +124,7 @@ class Writer:
                 self.find("gap", self.next, seq - 1, record[3], "missing between %s and record %d" % (self.last, seq))
                 self.next, self.head = seq, None
             self.accept(record)
+        while self.next in self.waiting: self.accept(self.waiting.pop(self.next))
 
 def chains(contents, findings):
     writers, count = {}, 0

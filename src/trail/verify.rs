@@ -161,7 +161,9 @@ impl Seen {
     /// The next record, at the end of the last stretch or behind a gap.
     fn push(&mut self, seq: u64, digest: Short) {
         match self.stretches.last_mut() {
-            Some((start, stretch)) if *start + stretch.len() as u64 == seq => stretch.push(digest),
+            Some((start, stretch)) if start.saturating_add(stretch.len() as u64) == seq => {
+                stretch.push(digest);
+            }
             _ => self.stretches.push((seq, vec![digest])),
         }
     }
@@ -213,7 +215,10 @@ impl Verifier {
             self.unlinked(place, "its schema is not known");
             return;
         }
-        if let Ok(at) = Timestamp::parse(&link.at) {
+        // An operator speaks when there is something to do, and has no heartbeat.
+        if process(writer) != "operator"
+            && let Ok(at) = Timestamp::parse(&link.at)
+        {
             let step = at.unix_seconds() / i64::try_from(STEP.as_secs()).unwrap_or(60);
             self.spoke.entry(process(writer).to_owned()).or_default().insert(step);
         }
@@ -404,6 +409,10 @@ impl Writer {
                 self.next = seq;
                 self.head = None;
             }
+            self.accept(writer, record, findings);
+        }
+        // None that waits may be the next one: a copy of it would take its place.
+        while let Some(record) = self.waiting.remove(&self.next) {
             self.accept(writer, record, findings);
         }
     }

@@ -376,6 +376,11 @@ fn nothing_is_not_sound() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
     }
     assert!(trail.read("page.html").contains("Not sound"));
+    // A line that was cut short by a kill is no record, and hides none.
+    let cut = format!("{}\n{}", trail.lines[0], &trail.lines[3][..90]);
+    std::fs::write(trail.path("cut.jsonl"), cut).unwrap();
+    let output = trail.run(&["audit", "reconcile", "cut.jsonl"]);
+    assert!(output.status.success(), "{output:?}");
     // A record of a later version is not passed over.
     let strange = trail.lines[0].replace("\"event\":\"started\"", "\"event\":7");
     std::fs::write(trail.path("strange.jsonl"), strange).unwrap();
@@ -405,6 +410,14 @@ fn nothing_is_not_sound() {
             .unwrap();
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
+    let again = trail.run(&["audit", "bundle", "records", "-o", "b.tar"]);
+    assert!(
+        again.status.code() == Some(2) && String::from_utf8_lossy(&again.stderr).contains("b.tar: "),
+        "{again:?}"
+    );
+    let left: Vec<_> =
+        std::fs::read_dir(trail.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("part")), "{left:?}");
     for bundle in ["b.tar", "again.tar", "unpacked"] {
         let (code, said) = python(&[bundle, "--key", &trail.key]);
         assert!(
@@ -416,6 +429,20 @@ fn nothing_is_not_sound() {
     assert_eq!(python(&["none", "--key", &trail.key]).0, 1);
     assert_eq!(python(&["none"]).0, 1);
     assert_eq!(python(&["b.tar", "--key", ""]).0, 1);
+}
+
+/// A long trail with a hole, delivered twice: the hole, and nothing else.
+#[test]
+fn copies_of_a_long_trail_change_nothing() {
+    let trail = Trail { lines: written("consumer/a/1-1", 9000), ..Trail::sealed() };
+    let mut lines = trail.lines.clone();
+    lines.drain(4..6);
+    lines.extend_from_within(..);
+    trail.write(&lines);
+    std::fs::write(trail.path("sealed/leaves.jsonl"), "").unwrap();
+    let found = trail.findings_with(&["--at-least-once"]);
+    let chains: BTreeSet<_> = found.into_iter().filter(|finding| finding.0 != "bad_checkpoint").collect();
+    assert_eq!(chains, set(&[("gap", "consumer/a/1-1", 4, 5)]));
 }
 
 /// Who stops speaking before the others is silent, too.
@@ -762,6 +789,9 @@ fn one_proof_on_two_users_and_an_outcome_from_nowhere_are_told_from_what_came_be
         seconds_since_received: Some(seconds),
         ..ended(receipt, "applied", "IDV2001", 50)[1].clone()
     };
+    // What an operator did long ago does not make the trail begin earlier.
+    let act = AuditRecord::new(AuditCode::Archived, at(-86_400));
+    reconciliation.read(&Entry::read(&serde_json::to_vec(&act).unwrap()).unwrap());
     reconciliation.read(&outcome(2, 3600.0));
     reconciliation.read(&outcome(3, 10.0));
     let reconciled = reconciliation.finish(&[], true);
@@ -887,6 +917,8 @@ async fn who_wrote_around_us_is_found() {
         "users.json",
         "--cloudtrail",
         "trail.json.gz",
+        "--user-pool",
+        POOL,
     ];
     let output = idvctl(folder.path(), &reconcile);
     let found = json_of(&output);

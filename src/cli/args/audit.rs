@@ -170,6 +170,9 @@ pub(in crate::cli) struct AuditBeside {
     /// Files or folders of CloudTrail: calls that changed a user and that no record explains. Can be given several times.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) cloudtrail: Vec<PathBuf>,
+    /// Of CloudTrail, only calls on this pool. Can be given several times; without it, calls on any.
+    #[arg(long, value_name = "ID", requires = "cloudtrail")]
+    pub(in crate::cli) user_pool: Vec<String>,
     /// The trail does not begin at the beginning: outcomes of callbacks accepted earlier are expected.
     #[arg(long)]
     pub(in crate::cli) begins_later: bool,

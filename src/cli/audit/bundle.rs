@@ -1,7 +1,7 @@
 //! `audit seal|keygen|bundle`: what is handed to an auditor.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -151,12 +151,15 @@ pub(super) async fn bundle(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let complaint = |error: io::Error| Failure::usage(format!("{}: {error}", options.output.display()));
+    if options.output.exists() {
+        return Err(complaint(io::ErrorKind::AlreadyExists.into()));
+    }
     // Records of all sources in one file, as they are, in the order in which they came: first beside the bundle, because a
     // file's size goes before its content.
-    let part = options.output.with_extension("part");
+    let part = private_file::scratch(&options.output).map_err(complaint)?;
     let (mut count, mut failed) = (0_u64, None);
     let reader = Reader { sources: &options.sources, environment, output };
-    let mut packed = GzEncoder::new(private_file::create(&part).map_err(complaint)?, Compression::default());
+    let mut packed = GzEncoder::new(&part, Compression::default());
     reader
         .records(|_, record| {
             count += 1;
@@ -186,9 +189,15 @@ pub(super) async fn bundle(
     for (name, note) in &log.checkpoints {
         written = written.and_then(|()| add(&format!("checkpoints/{name}"), note.as_bytes()));
     }
-    written = written.and_then(|()| tar.append_path_with_name(&part, "records/records.jsonl.gz"));
+    let mut part = &part;
+    written = written.and_then(|()| part.rewind());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(part.metadata().map_err(complaint)?.len());
+    header.set_mode(0o644);
+    header.set_mtime(at);
+    written = written.and_then(|()| tar.append_data(&mut header, "records/records.jsonl.gz", part));
     let file = written.and_then(|()| tar.into_inner()).map_err(complaint)?;
-    file.sync_all().and_then(|()| std::fs::remove_file(&part)).map_err(complaint)?;
+    file.sync_all().map_err(complaint)?;
     output.line(format!(
         "{}: {count} records, {} checkpoints; in it, `python3 verify.py . --key KEY{copies}` checks it",
         options.output.display(),

@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::source::{Reader, files};
+use super::source::{Reader, files, is_json};
 use crate::assurance::{ASSURANCE_ATTRIBUTES, names};
 use crate::audit::CODE_VERSION;
 use crate::cli::args::{
@@ -91,8 +91,9 @@ async fn check(
         verifier.read(place, record);
         match wants_entries.then(|| Entry::read(record)) {
             Some(Some(entry)) => each(&entry),
-            Some(None) => unreadable += 1,
-            None => {}
+            // What was cut short by a kill is no record.
+            Some(None) if is_json(record) => unreadable += 1,
+            Some(None) | None => {}
         }
     };
     reader.records(&mut read).await?;
@@ -250,7 +251,11 @@ struct CloudTrailParameters {
     user_pool_id: Option<String>,
 }
 
-fn read_cloudtrail(path: &Path, reconciliation: &mut Reconciliation) -> Result<(), Failure> {
+fn read_cloudtrail(
+    path: &Path,
+    pools: &[String],
+    reconciliation: &mut Reconciliation,
+) -> Result<(), Failure> {
     for file in files(path)? {
         let complaint = |error: String| Failure::usage(format!("--cloudtrail {}: {error}", file.display()));
         let mut json = std::fs::read(&file).map_err(|error| complaint(error.to_string()))?;
@@ -265,8 +270,10 @@ fn read_cloudtrail(path: &Path, reconciliation: &mut Reconciliation) -> Result<(
         for record in trail.records {
             if CHANGES.contains(&record.event_name.as_str()) && record.error_code.is_none() {
                 let pool = record.request_parameters.and_then(|parameters| parameters.user_pool_id);
-                let (call, id, at) = (&record.event_name, &record.request_id, &record.event_time);
-                reconciliation.read_call(call, id, at, pool.as_deref());
+                // A call whose pool is not told could be on any.
+                if pool.is_none_or(|pool| pools.is_empty() || pools.contains(&pool)) {
+                    reconciliation.read_call(&record.event_name, &record.request_id, &record.event_time);
+                }
             }
         }
     }
@@ -275,7 +282,7 @@ fn read_cloudtrail(path: &Path, reconciliation: &mut Reconciliation) -> Result<(
 
 fn finish(mut reconciliation: Reconciliation, beside: &AuditBeside) -> Result<Reconciled, Failure> {
     for path in &beside.cloudtrail {
-        read_cloudtrail(path, &mut reconciliation)?;
+        read_cloudtrail(path, &beside.user_pool, &mut reconciliation)?;
     }
     let users = user_links(beside.users.as_deref())?;
     Ok(reconciliation.finish(&users, beside.begins_later))

@@ -66,11 +66,13 @@ impl Reader<'_> {
     pub(super) async fn entries(&self, mut each: impl FnMut(Entry)) -> Result<(u64, u64), Failure> {
         let (mut records, mut unreadable) = (0, 0);
         let mut read = |_: Place<'_>, record: &[u8]| {
-            records += 1;
             match Entry::read(record) {
                 Some(entry) => each(entry),
-                None => unreadable += 1,
+                None if is_json(record) => unreadable += 1,
+                // Cut short by a kill: no record.
+                None => return,
             }
+            records += 1;
         };
         self.records(&mut read).await?;
         Ok((records, unreadable))
@@ -117,6 +119,11 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it is a whole JSON value.
+pub(super) fn is_json(record: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(record).is_ok()
 }
 
 /// The file, or all files of a folder, in the order of their paths.
