@@ -790,7 +790,8 @@ fn one_proof_on_two_users_and_an_outcome_from_nowhere_are_told_from_what_came_be
         ..ended(receipt, "applied", "IDV2001", 50)[1].clone()
     };
     // What an operator did long ago does not make the trail begin earlier.
-    let act = AuditRecord::new(AuditCode::Archived, at(-86_400));
+    let mut act = AuditRecord::new(AuditCode::Redriven, at(-86_400));
+    act.receipt_id = Some(format!("rcpt_{:032x}", 9));
     reconciliation.read(&Entry::read(&serde_json::to_vec(&act).unwrap()).unwrap());
     reconciliation.read(&outcome(2, 3600.0));
     reconciliation.read(&outcome(3, 10.0));
@@ -798,7 +799,7 @@ fn one_proof_on_two_users_and_an_outcome_from_nowhere_are_told_from_what_came_be
     assert_eq!(reconciled.contradictory, [format!("rcpt_{:032x}", 1)]);
     assert_eq!(
         (reconciled.accepted_earlier, reconciled.never_accepted),
-        (1, vec![format!("rcpt_{:032x}", 3)])
+        (2, vec![format!("rcpt_{:032x}", 3)])
     );
 }
 
