@@ -73,6 +73,16 @@ pub enum DirectoryError {
     Refused(Fault),
 }
 
+impl DirectoryError {
+    /// The call and the code; none where it is only that the user does not exist.
+    pub fn into_fault(self) -> Option<Fault> {
+        match self {
+            Self::UserNotFound => None,
+            Self::Passing(fault) | Self::Misconfigured(fault) | Self::Refused(fault) => Some(fault),
+        }
+    }
+}
+
 /// A message for the queue. Its `Debug` leaves out the body, which names a user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {

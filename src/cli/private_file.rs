@@ -5,6 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use serde::Serialize;
+
+use super::output::Failure;
+
 /// A new file, never over another.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
@@ -25,6 +29,12 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// A new file with this as JSON, never over another.
+pub(super) fn write_new_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(value).map_err(|error| Failure::usage(error.to_string()))?;
+    write_new(path, &json).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 /// A file that grows at its end; new if it does not exist.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::assurance::{Decision, Policy, QuarantineReason, Settled, UserRecord, decide};
 use crate::correction::{Correction, Statement};
 use crate::key_ring::KeyRing;
-use crate::ports::{Clock, DirectoryError, UserDirectory};
+use crate::ports::{Clock, UserDirectory};
 use crate::settlement::Pace;
 use crate::verification::{UserReference, VerificationEvent};
 
@@ -105,12 +105,7 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
         self.pace.read(self.clock).await;
         match self.directory.find(user).await {
             Ok(found) => Ok(found),
-            Err(DirectoryError::UserNotFound) => Ok(None),
-            Err(
-                DirectoryError::Passing(fault)
-                | DirectoryError::Misconfigured(fault)
-                | DirectoryError::Refused(fault),
-            ) => Err(fault.to_string()),
+            Err(error) => error.into_fault().map_or(Ok(None), |fault| Err(fault.to_string())),
         }
     }
 

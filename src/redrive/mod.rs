@@ -111,7 +111,10 @@ fn body_sha256(letter: &DeadLetter) -> String {
 }
 
 /// Opens a letter as the consumer would.
-fn open(letter: &DeadLetter, ring: &KeyRing) -> Result<Statement, QuarantineReason> {
+///
+/// # Errors
+/// The reason for which the consumer would quarantine it.
+pub fn open(letter: &DeadLetter, ring: &KeyRing) -> Result<Statement, QuarantineReason> {
     let opened = Statement::open(&letter.body, &letter.attributes, &ring.seal);
     opened.map_err(|error| not_ours(error).0)
 }

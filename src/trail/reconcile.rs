@@ -18,8 +18,7 @@ pub(super) const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// How an accepted callback ended. What comes later in this list stands against what comes earlier: a dead letter that was
 /// sent back and applied is applied; an applied one that came again is not a duplicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Not ended yet, and young enough for that.
     InFlight,

@@ -121,7 +121,7 @@ pub struct Report<'a> {
     pub checked: &'a Checked,
     /// How many stretches of chains are sealed, and whether the signatures were looked at; none when no seals were given.
     pub sealed: Option<(usize, bool)>,
-    /// How many records could not be read, or were not there at all.
+    /// How many records could not be read.
     pub unreadable: u64,
     /// Whether every callback has its outcome.
     pub reconciled: &'a Reconciled,
@@ -143,7 +143,8 @@ impl Report<'_> {
         let span = |text: &Option<String>| escape(text.as_deref().unwrap_or("–"));
         let (from, to) = (span(&statistics.first), span(&statistics.last));
         let whole = self.checked.findings.is_empty();
-        let sound = whole && reconciled.is_sound() && self.unreadable == 0;
+        let readable = self.unreadable == 0 && self.checked.records > 0;
+        let sound = whole && reconciled.is_sound() && readable;
         write!(
             page,
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -186,8 +187,9 @@ impl Report<'_> {
         bars(page, "Versions", "Records by the version of the code.", &list(&statistics.versions))?;
         self.acts(page)?;
         self.residue(page)?;
-        if self.unreadable > 0 {
-            write!(page, "<p>{} records were not there or could not be read.</p>", self.unreadable)?;
+        if !readable {
+            let (records, unreadable) = (self.checked.records, self.unreadable);
+            write!(page, "<p>There are {records} records, of which {unreadable} could not be read.</p>")?;
         }
         page.push_str("</main></body></html>\n");
         Ok(())

@@ -116,7 +116,7 @@ pub struct Checked {
     pub tolerated: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
-    /// What there is to seal: of each writer the records that are not given.
+    /// What there is to seal: of each writer the records behind what is sealed.
     #[serde(skip)]
     pub unsealed: Vec<Leaf>,
 }
@@ -253,8 +253,11 @@ impl Verifier {
         writers.sort_by(|one, other| one.0.cmp(other.0));
         for (name, writer) in writers {
             writer.settle(name, 0, &mut self.checked.findings);
-            if let (Some(head), true) = (&writer.head, writer.next > writer.base) {
-                let (from, to, head) = (writer.base, writer.next - 1, head.clone());
+            let ends =
+                sealed.iter().filter(|leaf| leaf.writer == *name).map(|leaf| leaf.to.saturating_add(1));
+            let from = ends.fold(writer.base, u64::max);
+            if let (Some(head), true) = (&writer.head, writer.next > from) {
+                let (to, head) = (writer.next - 1, head.clone());
                 self.checked.unsealed.push(Leaf { writer: (*name).clone(), from, to, head });
             }
         }

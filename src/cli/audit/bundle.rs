@@ -89,19 +89,11 @@ pub(super) async fn seal(
     let (leaves, mut findings) = log.check(Some(signer.public()));
     let reader = Reader { sources: &options.sources, environment, output };
     // Without the records that are sealed already they are taken as given; with them, they are looked at again.
-    let copies = options.sources.at_least_once;
-    let mut all = Verifier::default().at_least_once(copies);
-    let mut new = Verifier::default().after(&leaves).at_least_once(copies);
-    reader
-        .records(|place, record| {
-            new.read(place, record);
-            if !options.only_new {
-                all.read(place, record);
-            }
-        })
-        .await?;
-    let new = new.finish(&[]);
-    findings.extend(if options.only_new { new.findings } else { all.finish(&leaves).findings });
+    let given = if options.only_new { leaves.as_slice() } else { &[] };
+    let mut verifier = Verifier::default().after(given).at_least_once(options.sources.at_least_once);
+    reader.records(|place, record| verifier.read(place, record)).await?;
+    let new = verifier.finish(&leaves);
+    findings.extend(new.findings);
     for finding in findings.iter().take(100) {
         output.line(finding.to_string())?;
     }

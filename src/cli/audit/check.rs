@@ -1,14 +1,14 @@
 //! `audit verify|reconcile|redecide|report`: what is the trail worth?
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::source::{Reader, files, is_json};
+use super::source::{Reader, files, is_json, unpacked};
 use crate::assurance::{ASSURANCE_ATTRIBUTES, names};
 use crate::audit::CODE_VERSION;
 use crate::cli::args::{
@@ -258,13 +258,10 @@ fn read_cloudtrail(
 ) -> Result<(), Failure> {
     for file in files(path)? {
         let complaint = |error: String| Failure::usage(format!("--cloudtrail {}: {error}", file.display()));
-        let mut json = std::fs::read(&file).map_err(|error| complaint(error.to_string()))?;
-        if json.starts_with(&[0x1f, 0x8b]) {
-            let mut plain = Vec::new();
-            let unpacked = MultiGzDecoder::new(json.as_slice()).read_to_end(&mut plain);
-            unpacked.map_err(|error| complaint(error.to_string()))?;
-            json = plain;
-        }
+        let mut json = Vec::new();
+        let read =
+            File::open(&file).and_then(unpacked).and_then(|mut content| content.read_to_end(&mut json));
+        read.map_err(|error| complaint(error.to_string()))?;
         let trail: CloudTrailFile = serde_json::from_slice(&json)
             .map_err(|error| complaint(format!("it is no file of CloudTrail (line {})", error.line())))?;
         for record in trail.records {
@@ -376,7 +373,7 @@ pub(super) async fn report(
         statistics: &statistics,
         checked: &checked,
         sealed: seals.as_ref().map(|seals| (seals.leaves.len(), seals.signed)),
-        unreadable: if readable { 0 } else { unreadable.max(1) },
+        unreadable,
         reconciled: &reconciled,
         made: (&made, CODE_VERSION),
     };

@@ -13,7 +13,7 @@ use crate::cli::keys;
 use crate::cli::local::local_connection;
 use crate::cli::output::{self, Failure, Output, outcome};
 use crate::config::Environment;
-use crate::ports::{DirectoryError, UserDirectory as _};
+use crate::ports::UserDirectory as _;
 use crate::trail::{Entry, Thread, Tracing, ocsf};
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -93,15 +93,13 @@ async fn find_pseudonym(
         };
         let connection = connection.map_err(|error| Failure::usage(error.to_string()))?;
         let user = UserReference { pool: pool.clone(), username: Username::new(name).map_err(wrong)? };
-        match CognitoDirectory::new(&connection).find(&user).await {
-            Ok(found) => found.and_then(|user| user.sub).ok_or_else(|| Failure::usage(gone))?,
-            Err(DirectoryError::UserNotFound) => return Err(Failure::usage(gone)),
-            Err(
-                DirectoryError::Passing(fault)
-                | DirectoryError::Misconfigured(fault)
-                | DirectoryError::Refused(fault),
-            ) => return Err(Failure::unreachable(fault.to_string())),
-        }
+        let found = match CognitoDirectory::new(&connection).find(&user).await {
+            Ok(found) => found,
+            Err(error) => {
+                error.into_fault().map_or(Ok(None), |fault| Err(Failure::unreachable(fault.to_string())))?
+            }
+        };
+        found.and_then(|user| user.sub).ok_or_else(|| Failure::usage(gone))?
     };
     let ring = keys::read_ring(&keys::ring_path(options.keys.as_ref(), environment))?;
     Ok(pseudonym(&ring.audit, &pool, &sub))

@@ -148,16 +148,21 @@ fn file(path: &Path, each: &mut impl FnMut(Place<'_>, &[u8])) -> Result<(), Fail
     plain_or_gzip(&path.display().to_string(), file, each).map_err(complaint)
 }
 
-pub(super) fn plain_or_gzip(
+fn plain_or_gzip(
     source: &str,
     content: impl Read,
     each: &mut impl FnMut(Place<'_>, &[u8]),
 ) -> io::Result<()> {
+    lines(source, unpacked(content)?, each)
+}
+
+/// The content, unpacked if it is gzip.
+pub(super) fn unpacked<'c>(content: impl Read + 'c) -> io::Result<Box<dyn BufRead + 'c>> {
     let mut content = BufReader::with_capacity(1 << 18, content);
     if content.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        lines(source, BufReader::with_capacity(1 << 18, MultiGzDecoder::new(content)), each)
+        Ok(Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(content))))
     } else {
-        lines(source, content, each)
+        Ok(Box::new(content))
     }
 }
 

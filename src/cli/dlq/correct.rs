@@ -8,19 +8,18 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::operator::OperatorLog;
-use super::{Desk, Users, unreachable};
+use super::{Desk, Users};
 use crate::assurance::UserRecord;
 use crate::audit::{AuditCode, AuditRecord, pseudonym};
 use crate::aws::{SignedCall, sign_statement, who_signed};
 use crate::cli::args::{DlqApproveOptions, DlqCorrectOptions};
 use crate::cli::output::{Failure, Output, outcome};
 use crate::cli::private_file;
-use crate::clock::SystemClock;
 use crate::correction::{Content, Correction, Statement};
 use crate::delivery::hex;
 use crate::envelope::BodyDigest;
 use crate::ports::DeadLetter;
-use crate::redrive::scan;
+use crate::redrive::open;
 use crate::verification::{Outcome, PoolId, Subject, UserReference, Username, VerificationEvent};
 
 /// The form of a proposal.
@@ -44,6 +43,26 @@ pub(super) struct Proposal {
 }
 
 impl Proposal {
+    /// What is said of this letter: about which user, why, by whom.
+    fn of(
+        letter: &DeadLetter,
+        statement: &Statement,
+        (username, because, by): (&str, &str, &str),
+    ) -> Result<Self, Failure> {
+        let user = &event(statement)?.user;
+        Ok(Self {
+            schema: SCHEMA.to_owned(),
+            message_id: letter.id.clone(),
+            receipt_id: statement.envelope.receipt_id().as_str().to_owned(),
+            envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
+            user_pool: user.pool.as_str().to_owned(),
+            named: user.username.as_str().to_owned(),
+            username: username.to_owned(),
+            because: because.to_owned(),
+            by: by.to_owned(),
+        })
+    }
+
     /// What is approved: all of it.
     fn digest(&self) -> Result<String, Failure> {
         let json = serde_json::to_vec(self).map_err(|error| Failure::usage(error.to_string()))?;
@@ -97,22 +116,12 @@ pub(super) async fn propose(
 ) -> Result<ExitCode, Failure> {
     let (log, users) = (desk.log().await?, desk.users()?);
     let (letter, statement) = find(desk, &options.id).await?;
-    let event = event(&statement)?;
     refuse_if_applied(desk, &users, &statement).await?;
-    let proposal = Proposal {
-        schema: SCHEMA.to_owned(),
-        message_id: letter.id.clone(),
-        receipt_id: statement.envelope.receipt_id().as_str().to_owned(),
-        envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
-        user_pool: event.user.pool.as_str().to_owned(),
-        named: event.user.username.as_str().to_owned(),
-        username: options.username.clone(),
-        because: options.because.clone(),
-        by: log.who.clone(),
-    };
+    let said = (options.username.as_str(), options.because.as_str(), log.who.as_str());
+    let proposal = Proposal::of(&letter, &statement, said)?;
     let user = proposal.find_user(desk, &users).await?;
     log.write(&proposal.record(&log, AuditCode::CorrectionProposed, (desk, &user))?)?;
-    write_new(&options.output, &proposal)?;
+    private_file::write_new_json(&options.output, &proposal)?;
     let file = options.output.display();
     output
         .line(format!("{file}: a second operator looks at it and approves it: idvctl dlq approve {file}"))?;
@@ -132,15 +141,9 @@ pub(super) async fn approve(
     }
     // What the file says is its maker's word; the letter is asked.
     let (letter, statement) = find(desk, &proposal.message_id).await?;
-    let event = event(&statement)?;
     refuse_if_applied(desk, &users, &statement).await?;
-    let truth = Proposal {
-        receipt_id: statement.envelope.receipt_id().as_str().to_owned(),
-        envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
-        user_pool: event.user.pool.as_str().to_owned(),
-        named: event.user.username.as_str().to_owned(),
-        ..proposal.clone()
-    };
+    let said = (proposal.username.as_str(), proposal.because.as_str(), proposal.by.as_str());
+    let truth = Proposal::of(&letter, &statement, said)?;
     if truth != proposal {
         return Err(Failure::usage("the letter says something else than the correction says of it"));
     }
@@ -165,7 +168,7 @@ pub(super) async fn approve(
     let signed = sign_statement(&desk.connection, &proposal.digest()?).await;
     let (who, signed) = signed.map_err(|fault| Failure::unreachable(fault.to_string()))?;
     let approval = approval_path(&options.correction);
-    write_new(&approval, &signed)?;
+    private_file::write_new_json(&approval, &signed)?;
     output.line(format!(
         "{}: approved by {who}; it holds for some minutes: idvctl dlq plan --correction {}",
         approval.display(),
@@ -203,7 +206,8 @@ pub(super) async fn sealed(
         approved_by: approved_by.clone(),
     };
     let key = desk.ring.seal.first().ok_or_else(|| Failure::usage("the ring has no seal key"))?;
-    let correction = Correction::new(content, key).map_err(complaint_of(path))?;
+    let correction = Correction::new(content, key)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     let user = proposal.find_user(desk, users).await?;
     let mut record = proposal.record(log, AuditCode::CorrectionSealed, (desk, &user))?;
     record.approved_by = Some(approved_by);
@@ -211,22 +215,10 @@ pub(super) async fn sealed(
     Ok((proposal.message_id, correction))
 }
 
-fn complaint_of(path: &Path) -> impl Fn(&str) -> Failure + '_ {
-    move |error| Failure::usage(format!("{}: {error}", path.display()))
-}
-
 async fn find(desk: &Desk<'_>, id: &str) -> Result<(DeadLetter, Statement), Failure> {
-    let mut found = None;
-    let scanned = scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
-        if dead.id == id {
-            found = Some(dead);
-        }
-        found.is_none()
-    });
-    scanned.await.map_err(|error| unreachable(&error))?;
     let missing = || Failure::usage(format!("there is no dead letter {id} that can be had now"));
-    let letter = found.ok_or_else(missing)?;
-    let opened = Statement::open(&letter.body, &letter.attributes, &desk.ring.seal);
+    let letter = desk.find(id).await?.ok_or_else(missing)?;
+    let opened = open(&letter, &desk.ring);
     let statement = opened.map_err(|_| Failure::usage("its envelope is not sealed by a key of this ring"))?;
     Ok((letter, statement))
 }
@@ -256,10 +248,4 @@ fn approval_path(correction: &Path) -> PathBuf {
     let mut name = correction.file_name().unwrap_or_default().to_owned();
     name.push(".approval");
     correction.with_file_name(name)
-}
-
-fn write_new(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
-    let json = serde_json::to_vec_pretty(value).map_err(|error| Failure::usage(error.to_string()))?;
-    private_file::write_new(path, &json)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }

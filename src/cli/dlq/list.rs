@@ -123,24 +123,15 @@ pub(super) async fn groups(
 
 pub(super) async fn show(desk: &Desk<'_>, id: &str, output: Output) -> Result<ExitCode, Failure> {
     let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
-    let mut found = None;
-    scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
-        if dead.id == id {
-            let mut history = replays(&dead.attributes);
-            // A correction that another took the place of names a user.
-            for replay in &mut history {
-                replay.was.remove(CORRECTION_ATTRIBUTE);
-            }
-            found = Some((Letter::read(&dead, &desk.ring, depth.retention), history));
-        }
-        found.is_none()
-    })
-    .await
-    .map_err(|error| unreachable(&error))?;
-    let Some((letter, history)) = found else {
+    let Some(dead) = desk.find(id).await? else {
         output.note(format!("there is no dead letter {id} that can be had now"));
         return Ok(outcome(false));
     };
+    let (letter, mut history) = (Letter::read(&dead, &desk.ring, depth.retention), replays(&dead.attributes));
+    // A correction that another took the place of names a user.
+    for replay in &mut history {
+        replay.was.remove(CORRECTION_ATTRIBUTE);
+    }
     let mut shown = describe(&letter, SystemClock.now());
     if let Value::Object(members) = &mut shown {
         members.insert("history".to_owned(), json!(history));

@@ -20,8 +20,8 @@ use crate::clock::SystemClock;
 use crate::config::{ConfigError, Environment, KeyRingSource, LocalConfig};
 use crate::key_ring::KeyRing;
 use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
-use crate::ports::{KeyStore as _, QueueError};
-use crate::redrive::{Foresight, Selection};
+use crate::ports::{DeadLetter, KeyStore as _, QueueError};
+use crate::redrive::{Foresight, Selection, scan};
 use crate::settlement::Pace;
 use crate::verification::PoolId;
 use operator::OperatorLog;
@@ -77,6 +77,19 @@ impl<'a> Desk<'a> {
             target,
             environment,
         })
+    }
+
+    /// The letter of this id, if it can be had now.
+    async fn find(&self, id: &str) -> Result<Option<DeadLetter>, Failure> {
+        let mut found = None;
+        let scanned = scan(&self.store, &SystemClock, async |dead: DeadLetter| {
+            if dead.id == id {
+                found = Some(dead);
+            }
+            found.is_none()
+        });
+        scanned.await.map_err(|error| unreachable(&error))?;
+        Ok(found)
     }
 
     /// Where it is written down who does what.

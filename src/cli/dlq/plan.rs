@@ -42,7 +42,7 @@ pub(super) async fn make(
     };
     let made = Plan::make(&desk.store, &users.foresight(desk), &selection, depth.retention, by, seen).await;
     let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
-    write_new(&options.output, &plan)?;
+    private_file::write_new_json(&options.output, &plan)?;
 
     let mut record = log.act(AuditCode::Planned, &options.because);
     record.plan_sha256 = Some(plan.digest().to_owned());
@@ -104,12 +104,6 @@ fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) ->
 fn writes(plan: &Plan) -> usize {
     let writes = |letter: &PlannedLetter| usize::from(letter.writes()) + usize::from(letter.confirms);
     plan.letters.iter().map(writes).sum()
-}
-
-fn write_new(path: &Path, plan: &Plan) -> Result<(), Failure> {
-    let json = serde_json::to_vec_pretty(plan).map_err(|error| Failure::usage(error.to_string()))?;
-    private_file::write_new(path, &json)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
