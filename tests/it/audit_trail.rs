@@ -1301,3 +1301,28 @@ async fn what_a_function_prints_is_an_unbroken_chain() {
     assert_eq!(output.matches("\"IDV0002\"").count(), 4, "{output}");
     assert!(output.contains("\"writer\":\"consumer/2026/11/22/[7]abc/"), "{output}");
 }
+
+/// A log group comes in pages: all of them are read, and each is asked for once.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_log_group_is_read() {
+    let lines = written("callback/a/1-1", 5);
+    let aws = crate::aws_endpoint::AwsEndpoint::answering(move |asked| {
+        let page: usize = asked.body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let event = |line: &String| json!({ "logStreamName": "s", "message": line });
+        let events: Vec<_> = lines.iter().skip(page * 2).take(2).map(event).collect();
+        let next = (page < 2).then(|| (page + 1).to_string());
+        Some((200, json!({ "events": events, "nextToken": next })))
+    })
+    .await;
+    let url = aws.url.clone();
+    let verify = tokio::task::spawn_blocking(move || {
+        Command::new(env!("CARGO_BIN_EXE_idvctl"))
+            .args(["--json", "audit", "verify", "logs:/aws/lambda/x"])
+            .envs(crate::binaries::settings(&url, &[("AWS_REGION", "us-east-1")]))
+            .output()
+            .unwrap()
+    });
+    let found = json_of(&verify.await.unwrap());
+    assert_eq!((&found["records"], &found["sound"]), (&json!(6), &json!(true)), "{found}");
+    assert_eq!(aws.asked().len(), 3);
+}
