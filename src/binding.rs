@@ -3,7 +3,7 @@
 //! It is made when the session is opened, travels in the session's metadata, and comes back with the callback:
 //! `b1.<start, unix seconds>.<HMAC-SHA256 over pool, user name and start, hex>`. A user name can be deleted and taken
 //! by somebody else while a proofing session runs for days; so the binding also says when the sign-up was, and holds
-//! only for a user that was created in the minute that follows.
+//! only for a user that was created in that minute or just after it.
 
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use crate::secret::Tag;
 use crate::timestamp::Timestamp;
 use crate::verification::{BindingToken, Malformed, UserReference};
 
-/// How long after the start of the sign-up the user may be created: Cognito calls the sign-up trigger up to three
-/// times, 5 s each, and creates the user when it has answered.
-pub const CREATION_WINDOW: Duration = Duration::from_secs(60);
+/// How long after the start of the sign-up the user may be created. The start is told to the minute, so that the calls of one
+/// sign-up ask for one and the same session; Cognito calls the trigger up to three times, 5 s each, and creates the user
+/// when it has answered.
+pub const CREATION_WINDOW: Duration = Duration::from_secs(60 + 3 * 5);
 
 /// How far the two clocks, ours and Cognito's, may lie apart.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -109,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn covers_the_minute_after_the_start() {
+    fn covers_the_minute_of_the_start_and_three_calls() {
         let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
         for (created, covered) in [
             ("2026-11-22T09:59:54.999Z", false),
             ("2026-11-22T09:59:55.000Z", true),
-            ("2026-11-22T10:01:00.000Z", true),
-            ("2026-11-22T10:01:00.001Z", false),
+            ("2026-11-22T10:01:15.000Z", true),
+            ("2026-11-22T10:01:15.001Z", false),
         ] {
             assert_eq!(Binding::covers(start, Timestamp::parse(created).unwrap()), covered, "{created}");
         }

@@ -12,10 +12,10 @@
 //!
 //! | tier | modules | may import |
 //! |---|---|---|
-//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
+//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`proofing`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
-//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`redrive`], [`preflight`], [`trail`] | pure, ports |
-//! | adapters | [`lambda`], [`aws`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
+//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`triggers`], [`redrive`], [`preflight`], [`trail`] | pure, ports |
+//! | adapters | [`lambda`], [`aws`], [`onekosmos`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
 //! | programs | [`cli`], [`pretraffic`] | all above |
 //!
 //! `tests/it/architecture.rs` reads the source and holds this table.
@@ -36,9 +36,11 @@ pub mod key_ring;
 pub mod lambda;
 pub mod local;
 pub mod metrics;
+pub mod onekosmos;
 pub mod ports;
 pub mod preflight;
 pub mod pretraffic;
+pub mod proofing;
 pub mod redrive;
 pub mod seal;
 pub mod secret;
@@ -47,4 +49,5 @@ pub mod strict_json;
 pub mod telemetry;
 pub mod timestamp;
 pub mod trail;
+pub mod triggers;
 pub mod verification;

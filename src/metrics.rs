@@ -18,7 +18,7 @@ pub enum Metric {
     Accepted,
     /// Callbacks that were authenticated and stored, but whose body cannot be read.
     AcceptedUnreadable,
-    /// Messages that SQS took: `Accepted` and `AcceptedUnreadable` together.
+    /// Messages that SQS took: `Accepted`, `AcceptedUnreadable` and `Asserted` together.
     Enqueued,
     /// Callbacks that were not authenticated, by cause.
     Refused,
@@ -60,11 +60,33 @@ pub enum Metric {
     Waiting,
     /// From the callback's arrival to the user's confirmation, in seconds.
     CallbackToConfirmed,
+    /// Results that were fetched from the provider, or asserted in a federated sign-in, and stored.
+    Asserted,
+    /// Proofing sessions that were opened.
+    SessionOpened,
+    /// Sign-ups that were refused, by reason.
+    SignUpRefused,
+    /// Sign-ups that were let through without a proofing session.
+    SignUpUnproofed,
+    /// Requests for a proofing session by somebody who did not show that it is theirs, by reason.
+    SessionWithheld,
+    /// Step-up challenges that were started.
+    StepUpStarted,
+    /// Step-ups that were passed.
+    StepUpPassed,
+    /// Step-ups that were asked for before the person had answered.
+    StepUpPending,
+    /// Step-ups that were not passed, and sign-ins with step-up that ended without tokens, by reason.
+    StepUpFailed,
+    /// Of all these, those where 1Kosmos was not to be had.
+    ProviderFaults,
+    /// Federated sign-ins that told their level in no form that is known.
+    FederationUnreadable,
 }
 
 impl Metric {
     /// Every metric, for tables and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 35] = [
         Self::Received,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -89,6 +111,17 @@ impl Metric {
         Self::Left,
         Self::Waiting,
         Self::CallbackToConfirmed,
+        Self::Asserted,
+        Self::SessionOpened,
+        Self::SignUpRefused,
+        Self::SignUpUnproofed,
+        Self::SessionWithheld,
+        Self::StepUpStarted,
+        Self::StepUpPassed,
+        Self::StepUpPending,
+        Self::StepUpFailed,
+        Self::ProviderFaults,
+        Self::FederationUnreadable,
     ];
 
     /// The name in CloudWatch.
@@ -118,6 +151,17 @@ impl Metric {
             Self::Left => "Left",
             Self::Waiting => "Waiting",
             Self::CallbackToConfirmed => "CallbackToConfirmed",
+            Self::Asserted => "Asserted",
+            Self::SessionOpened => "SessionOpened",
+            Self::SignUpRefused => "SignUpRefused",
+            Self::SignUpUnproofed => "SignUpUnproofed",
+            Self::SessionWithheld => "SessionWithheld",
+            Self::StepUpStarted => "StepUpStarted",
+            Self::StepUpPassed => "StepUpPassed",
+            Self::StepUpPending => "StepUpPending",
+            Self::StepUpFailed => "StepUpFailed",
+            Self::ProviderFaults => "ProviderFaults",
+            Self::FederationUnreadable => "FederationUnreadable",
         }
     }
 
@@ -130,7 +174,9 @@ impl Metric {
     pub fn dimension(self) -> Option<&'static str> {
         match self {
             Self::Refused | Self::Rejected | Self::Deferred => Some("Cause"),
-            Self::Quarantined => Some("Reason"),
+            Self::Quarantined | Self::SignUpRefused | Self::SessionWithheld | Self::StepUpFailed => {
+                Some("Reason")
+            }
             Self::KeyUse => Some("KeyId"),
             _ => None,
         }
@@ -146,6 +192,9 @@ pub const SUSPICIOUS: [QuarantineReason; 6] = [
     QuarantineReason::EventConflict,
     QuarantineReason::SubjectConflict,
 ];
+
+/// The reason of a record where 1Kosmos was not to be had.
+pub const PROVIDER: &str = "provider";
 
 /// Error codes by which AWS says "slower".
 const THROTTLING: [&str; 7] = [
@@ -167,6 +216,9 @@ pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
     }
     if record.kind() == AuditCode::Retried && THROTTLING.iter().any(|code| reason.ends_with(code)) {
         metrics.push(Metric::Throttled);
+    }
+    if reason == PROVIDER {
+        metrics.push(Metric::ProviderFaults);
     }
     if record.synthetic {
         // The vendor's silence must show, whatever we send ourselves.
@@ -196,6 +248,16 @@ fn of_code(code: AuditCode) -> Vec<Metric> {
         | AuditCode::CorrectionSealed
         | AuditCode::Archived
         | AuditCode::Discarded => vec![],
+        AuditCode::Asserted => vec![Metric::Asserted, Metric::Enqueued],
+        AuditCode::SessionOpened => vec![Metric::SessionOpened],
+        AuditCode::SignUpRefused => vec![Metric::SignUpRefused],
+        AuditCode::SignUpUnproofed => vec![Metric::SignUpUnproofed],
+        AuditCode::SessionWithheld => vec![Metric::SessionWithheld],
+        AuditCode::StepUpStarted => vec![Metric::StepUpStarted],
+        AuditCode::StepUpPassed => vec![Metric::StepUpPassed],
+        AuditCode::StepUpPending => vec![Metric::StepUpPending],
+        AuditCode::StepUpFailed | AuditCode::StepUpRefused => vec![Metric::StepUpFailed],
+        AuditCode::FederationUnreadable => vec![Metric::FederationUnreadable],
         AuditCode::Accepted => vec![Metric::Received, Metric::Accepted, Metric::Enqueued, Metric::KeyUse],
         AuditCode::AcceptedUnreadable => {
             vec![Metric::Received, Metric::AcceptedUnreadable, Metric::Enqueued, Metric::KeyUse]

@@ -8,12 +8,18 @@ use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::assurance::{AttributeChange, UserRecord};
 use crate::audit::{AuditRecord, ChangeCall};
+use crate::envelope::BodyDigest;
 use crate::key_ring::{KeyRing, KeyRingError};
+use crate::proofing::{
+    Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, ReasonCode, SessionRequest,
+    SessionResult,
+};
 use crate::timestamp::Timestamp;
-use crate::verification::UserReference;
+use crate::verification::{SessionId, Subject, UserReference};
 
 /// A call that failed: which, and the service's code for it. Never its message, which can quote what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -277,6 +283,74 @@ impl fmt::Display for KeyStoreError {
             Self::Malformed(error) => error.fmt(f),
         }
     }
+}
+
+/// The key for 1Kosmos' API. No `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(Zeroizing<String>);
+
+impl ApiKey {
+    /// Reads the secret: `{"api_key": "…"}`, of 16 to 4096 visible ASCII characters.
+    pub fn parse(json: &[u8]) -> Option<Self> {
+        let document = crate::strict_json::read_object(json).ok()?;
+        let text = document.get("api_key")?.as_str()?;
+        let fits = (16..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The key, for the request's header.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where the key for 1Kosmos' API is.
+pub trait ApiKeyStore: Send + Sync {
+    /// Fetches the key as it stands now.
+    fn fetch(&self) -> impl Future<Output = Result<ApiKey, Fault>> + Send;
+}
+
+/// Who proofs people. Every call is over within the time that it is given.
+pub trait ProofingProvider: Send + Sync {
+    /// Opens a proofing session; the same key gives the same session.
+    fn open_session(
+        &self,
+        request: &SessionRequest,
+        key: &IdempotencyKey,
+        within: Duration,
+    ) -> impl Future<Output = Result<OpenedSession, ProviderError>> + Send;
+
+    /// The result of a proofing session, and the digest of the answer that told it.
+    fn session_result(
+        &self,
+        session: &SessionId,
+        within: Duration,
+    ) -> impl Future<Output = Result<(SessionResult, BodyDigest), ProviderError>> + Send;
+
+    /// Starts a step-up challenge; the same key gives the same challenge.
+    fn start_step_up(
+        &self,
+        subject: &Subject,
+        reason: &ReasonCode,
+        key: &IdempotencyKey,
+        within: Duration,
+    ) -> impl Future<Output = Result<Challenge, ProviderError>> + Send;
+
+    /// How a step-up challenge stands.
+    fn step_up_result(
+        &self,
+        challenge: &ChallengeId,
+        within: Duration,
+    ) -> impl Future<Output = Result<ChallengeResult, ProviderError>> + Send;
+}
+
+/// Why the provider did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderError {
+    /// It does not know this session or challenge.
+    NotFound,
+    /// It is not to be had: no answer in time, an error of its own, a key that it does not take, an answer that is none.
+    Failed(Fault),
 }
 
 /// The time.

@@ -206,6 +206,8 @@ pub struct Approval {
     pub liveness_verified: bool,
     /// Whether their face is the document's.
     pub match_result: bool,
+    /// Set where the provider asserts the level as a whole, as in a federated sign-in, and says nothing of liveness and match.
+    pub implied_by_level: bool,
     /// The type of the document shown, when told.
     pub evidence: Option<Evidence>,
     /// Under which framework the level holds, when told.

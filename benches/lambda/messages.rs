@@ -65,6 +65,7 @@ pub(crate) fn batch(n: usize) -> Value {
                 aal: Some(level),
                 liveness_verified: true,
                 match_result: true,
+                implied_by_level: false,
                 evidence: None,
                 framework: None,
                 expires_at: None,

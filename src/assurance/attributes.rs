@@ -26,6 +26,20 @@ pub mod names {
     pub const IDV_RECEIPT: &str = "custom:idv_receipt";
 }
 
+/// What the browser that signs up promises to know ([`crate::proofing::Claim`]). No assurance: the sign-up sets it, and it cannot
+/// be changed.
+pub const CLAIM_ATTRIBUTE: &str = "custom:idv_claim";
+
+/// Where a federated sign-in leaves what the identity provider says. A mapped attribute must be writable by the app client, so
+/// nothing believes these but the trigger that looks at how the user signed in.
+pub const STAGING_ATTRIBUTES: [&str; 2] = [STAGED_SUBJECT, STAGED_IAL];
+
+/// The subject that the identity provider told.
+pub const STAGED_SUBJECT: &str = "custom:fed_sub";
+
+/// The level that the identity provider told.
+pub const STAGED_IAL: &str = "custom:fed_ial";
+
 /// Every assurance attribute: what a pool's schema must have and what no app client may write.
 pub const ASSURANCE_ATTRIBUTES: [&str; 10] = [
     names::BLOCKID_SUB,

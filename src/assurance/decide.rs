@@ -243,8 +243,8 @@ impl Standing<'_> {
         if self.assurance.subject.as_ref().is_some_and(|subject| *subject != approval.subject) {
             return Err(QuarantineReason::SubjectConflict);
         }
-        let sufficient =
-            approval.liveness_verified && approval.match_result && approval.ial >= policy.minimum_ial;
+        let checked = approval.implied_by_level || (approval.liveness_verified && approval.match_result);
+        let sufficient = checked && approval.ial >= policy.minimum_ial;
         Ok(match (sufficient, self.assurance.approval_stands()) {
             (true, _) => (Settled::Applied, self.approval_changes(approval)),
             (false, false) => (Settled::Insufficient, status(IdvStatus::Insufficient).map(|set| vec![set])),

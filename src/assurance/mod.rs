@@ -7,6 +7,9 @@ mod attributes;
 mod decide;
 mod record;
 
-pub use attributes::{ASSURANCE_ATTRIBUTES, AttributeChange, AttributeValue, MAXIMUM_VALUE_CHARS, names};
+pub use attributes::{
+    ASSURANCE_ATTRIBUTES, AttributeChange, AttributeValue, CLAIM_ATTRIBUTE, MAXIMUM_VALUE_CHARS, STAGED_IAL,
+    STAGED_SUBJECT, STAGING_ATTRIBUTES, names,
+};
 pub use decide::{Decision, Facts, Policy, QuarantineReason, Settled, Settlement, USER_GRACE, decide};
 pub use record::{AppliedReceipt, Assurance, IdvStatus, RecordUnreadable, UserRecord, UserStatus};

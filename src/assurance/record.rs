@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::attributes::{AttributeChange, names};
 use super::decide::Settlement;
 use crate::envelope::BodyDigest;
+use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, EventId, SessionId, Subject, Username};
 
@@ -21,6 +22,8 @@ pub struct UserRecord {
     pub created_at: Timestamp,
     /// What the assurance attributes say.
     pub assurance: Result<Assurance, RecordUnreadable>,
+    /// What the browser that signed up promised to know.
+    pub claim: Option<Claim>,
 }
 
 impl UserRecord {

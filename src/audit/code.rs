@@ -15,6 +15,8 @@ pub enum AuditCode {
     Accepted,
     /// A callback was authenticated and enqueued, but its body cannot be read.
     AcceptedUnreadable,
+    /// A result that was fetched from the provider, or asserted in a federated sign-in, was enqueued.
+    Asserted,
     /// A callback was not authenticated.
     Refused,
     /// A request was not a callback at all: path, method, type, size, encoding.
@@ -49,16 +51,37 @@ pub enum AuditCode {
     Archived,
     /// An operator deleted a dead letter that is in an archive.
     Discarded,
+    /// A proofing session was opened.
+    SessionOpened,
+    /// A sign-up was refused.
+    SignUpRefused,
+    /// A sign-up was let through without a proofing session.
+    SignUpUnproofed,
+    /// Somebody was not told of a proofing session.
+    SessionWithheld,
+    /// A step-up challenge was started.
+    StepUpStarted,
+    /// A step-up was passed.
+    StepUpPassed,
+    /// A step-up was asked for, and the person had not answered.
+    StepUpPending,
+    /// A step-up was not passed.
+    StepUpFailed,
+    /// A sign-in with step-up ended without tokens.
+    StepUpRefused,
+    /// A federated sign-in told its level in no form that is known.
+    FederationUnreadable,
 }
 
 impl AuditCode {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 39] = [
         Self::Started,
         Self::Alive,
         Self::Stopped,
         Self::Accepted,
         Self::AcceptedUnreadable,
+        Self::Asserted,
         Self::Refused,
         Self::Rejected,
         Self::Deferred,
@@ -82,6 +105,16 @@ impl AuditCode {
         Self::CorrectionSealed,
         Self::Archived,
         Self::Discarded,
+        Self::SessionOpened,
+        Self::SignUpRefused,
+        Self::SignUpUnproofed,
+        Self::SessionWithheld,
+        Self::StepUpStarted,
+        Self::StepUpPassed,
+        Self::StepUpPending,
+        Self::StepUpFailed,
+        Self::StepUpRefused,
+        Self::FederationUnreadable,
     ];
 
     /// The code and its word.
@@ -92,6 +125,7 @@ impl AuditCode {
             Self::Stopped => ("IDV0003", "stopped"),
             Self::Accepted => ("IDV1001", "accepted"),
             Self::AcceptedUnreadable => ("IDV1002", "accepted_unreadable"),
+            Self::Asserted => ("IDV1003", "asserted"),
             Self::Refused => ("IDV1101", "refused"),
             Self::Rejected => ("IDV1102", "rejected"),
             Self::Deferred => ("IDV1201", "deferred"),
@@ -115,6 +149,16 @@ impl AuditCode {
             Self::CorrectionSealed => ("IDV3006", "correction_sealed"),
             Self::Archived => ("IDV3101", "archived"),
             Self::Discarded => ("IDV3102", "discarded"),
+            Self::SessionOpened => ("IDV4001", "session_opened"),
+            Self::SignUpRefused => ("IDV4002", "sign_up_refused"),
+            Self::SignUpUnproofed => ("IDV4003", "sign_up_unproofed"),
+            Self::SessionWithheld => ("IDV4004", "session_withheld"),
+            Self::StepUpStarted => ("IDV4101", "step_up_started"),
+            Self::StepUpPassed => ("IDV4102", "step_up_passed"),
+            Self::StepUpPending => ("IDV4103", "step_up_pending"),
+            Self::StepUpFailed => ("IDV4104", "step_up_failed"),
+            Self::StepUpRefused => ("IDV4105", "step_up_refused"),
+            Self::FederationUnreadable => ("IDV4201", "federation_unreadable"),
         }
     }
 
@@ -127,6 +171,9 @@ impl AuditCode {
             Self::Accepted => "A callback was authenticated, read, and stored on the queue.",
             Self::AcceptedUnreadable => {
                 "A callback was authenticated and stored on the queue; its body cannot be read."
+            }
+            Self::Asserted => {
+                "A result fetched from 1Kosmos, or asserted in a federated sign-in, was stored on the queue."
             }
             Self::Refused => "A callback was not authenticated. Nothing of it was kept.",
             Self::Rejected => "A request was no callback: its path, method, type, size or encoding.",
@@ -157,6 +204,22 @@ impl AuditCode {
             Self::CorrectionSealed => "The approved correction became part of a plan.",
             Self::Archived => "An operator copied dead letters into an archive.",
             Self::Discarded => "An operator deleted a dead letter that is in an archive.",
+            Self::SessionOpened => {
+                "A proofing session was opened: at a sign-up, for its user, or by an operator."
+            }
+            Self::SignUpRefused => "A sign-up was refused.",
+            Self::SignUpUnproofed => {
+                "1Kosmos was not to be had: a sign-up was let through without a session."
+            }
+            Self::SessionWithheld => {
+                "Somebody asked for a proofing session and did not show that it is theirs."
+            }
+            Self::StepUpStarted => "A biometric challenge was started in a sign-in.",
+            Self::StepUpPassed => "The challenge was answered by the proofed person.",
+            Self::StepUpPending => "The challenge had not been answered yet; it can be asked again.",
+            Self::StepUpFailed => "The challenge was not answered by the proofed person.",
+            Self::StepUpRefused => "A sign-in with step-up ended without tokens.",
+            Self::FederationUnreadable => "A federated sign-in told its assurance in no form that is known.",
         }
     }
 }

@@ -78,6 +78,9 @@ pub struct ApprovalFacts {
     pub liveness_verified: bool,
     /// Whether the person is the one on the document.
     pub match_result: bool,
+    /// Set where the provider asserts the level as a whole and says nothing of liveness and match.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implied_by_level: bool,
     /// The type of the evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
@@ -212,6 +215,7 @@ impl ApprovalFacts {
             aal: approval.aal.map(AssuranceLevel::get),
             liveness_verified: approval.liveness_verified,
             match_result: approval.match_result,
+            implied_by_level: approval.implied_by_level,
             evidence: approval.evidence.as_ref().map(known_evidence),
             framework: approval.framework.as_ref().map(known_framework),
             expires_at: approval.expires_at.map(|at| at.to_string()),
@@ -226,6 +230,7 @@ impl ApprovalFacts {
             aal: self.aal.map(|level| AssuranceLevel::new(level.into())).transpose()?,
             liveness_verified: self.liveness_verified,
             match_result: self.match_result,
+            implied_by_level: self.implied_by_level,
             evidence: self.evidence.as_deref().map(Evidence::new).transpose()?,
             framework: self.framework.as_deref().map(Framework::new).transpose()?,
             expires_at: self.expires_at.as_deref().map(moment).transpose()?,
@@ -289,6 +294,7 @@ impl UserFacts {
             },
             created_at: moment(&self.created_at)?,
             assurance,
+            claim: None,
         })
     }
 }

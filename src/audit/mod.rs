@@ -20,7 +20,7 @@ use crate::delivery::hex;
 use crate::envelope::{Content, Envelope};
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
-use crate::verification::{PoolId, Subject};
+use crate::verification::{PoolId, SessionId, Subject};
 
 /// The form of a record.
 pub const SCHEMA: &str = "idv-audit/1";
@@ -48,6 +48,9 @@ pub struct AuditRecord {
     event_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<String>,
+    /// The step-up challenge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +141,7 @@ impl AuditRecord {
             receipt_id: None,
             event_id: None,
             session_id: None,
+            challenge_id: None,
             body_sha256: None,
             key_id: None,
             trace_id: None,
@@ -174,9 +178,30 @@ impl AuditRecord {
         if let Content::Event(event) = &envelope.content {
             self.session_id = Some(event.session.to_string());
             self.synthetic = event.user.pool.is_synthetic();
-            // What does not have the form of a pool's id could be anything.
-            self.user_pool = PoolId::of_real_pool(event.user.pool.as_str()).ok().map(|pool| pool.to_string());
+            self = self.of_pool(&event.user.pool);
         }
+        self
+    }
+
+    /// With the pool.
+    #[must_use]
+    pub fn of_pool(mut self, pool: &PoolId) -> Self {
+        // What does not have the form of a pool's id could be anything.
+        self.user_pool = PoolId::of_real_pool(pool.as_str()).ok().map(|pool| pool.to_string());
+        self
+    }
+
+    /// With the pool, and the user's pseudonym where their `sub` is known.
+    #[must_use]
+    pub fn of_user(mut self, audit_key: &Key, pool: &PoolId, sub: Option<&str>) -> Self {
+        self.user = sub.map(|sub| pseudonym(audit_key, pool, sub));
+        self.of_pool(pool)
+    }
+
+    /// With the proofing session.
+    #[must_use]
+    pub fn session(mut self, session: &SessionId) -> Self {
+        self.session_id = Some(session.to_string());
         self
     }
 

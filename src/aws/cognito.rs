@@ -10,9 +10,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection::AwsConnection;
 use super::failure::{Failure, Sort};
-use crate::assurance::{Assurance, AttributeChange, UserRecord, UserStatus};
+use crate::assurance::{Assurance, AttributeChange, CLAIM_ATTRIBUTE, UserRecord, UserStatus};
 use crate::audit::ChangeCall;
 use crate::ports::{DirectoryError, Fault, UserDirectory};
+use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -107,6 +108,7 @@ fn read(answer: &AdminGetUserOutput) -> Result<UserRecord, DirectoryError> {
         created_at: Timestamp::from_unix_millis(created),
         sub: value("sub").map(str::to_owned),
         assurance: Assurance::read(value),
+        claim: value(CLAIM_ATTRIBUTE).and_then(Claim::new),
     })
 }
 

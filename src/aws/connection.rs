@@ -37,6 +37,10 @@ impl CallLimits {
     pub const CALLBACK: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_millis(3200) };
 
+    /// For the triggers: what is left of Cognito's 5 s when 1Kosmos was asked.
+    pub const TRIGGERS: Self =
+        Self { attempt: Duration::from_millis(900), operation: Duration::from_millis(1500) };
+
     /// For the consumer: five calls of a record fit into [`RECORD_BUDGET`](crate::settlement::RECORD_BUDGET).
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1900), operation: Duration::from_millis(4000) };

@@ -13,6 +13,7 @@ pub use authentication::{
     AuthenticationError, Delivery, FUTURE_TOLERANCE, Freshness, PAST_TOLERANCE, Unverified, Verified,
 };
 pub use header_fields::HeaderFields;
+pub(crate) use payload::parse as parse_payload;
 pub use payload::{Field, PAYLOAD_FIELDS, PayloadError, Unreadable};
 pub use profile::{DEFAULT_SIGNATURE_HEADER, SignatureProfile, sign};
 pub(crate) use profile::{hex, hex_tag};

@@ -132,7 +132,8 @@ impl fmt::Display for PayloadError {
     }
 }
 
-pub(super) fn parse(
+/// Reads a body that came from the provider: with its signature, or over its API.
+pub(crate) fn parse(
     body: &[u8],
     message_id: Option<&EventId>,
     received_at: Timestamp,
@@ -210,6 +211,7 @@ fn approval(object: &Object<'_>) -> Result<Approval, PayloadError> {
         aal: object.level(&AAL)?,
         liveness_verified: object.flag(&LIVENESS)?,
         match_result: object.flag(&MATCH)?,
+        implied_by_level: false,
         evidence: object.text(&DOCUMENT_TYPE, |text| Ok::<_, ()>(evidence(text)))?,
         framework: object.text(&FRAMEWORK, Framework::new)?,
         expires_at: object.text(&EXPIRES_AT, end_of_validity)?,

@@ -70,6 +70,8 @@ struct Approved {
     aal: Option<u64>,
     liveness_verified: bool,
     match_result: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    implied_by_level: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evidence: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +177,7 @@ impl From<&Approval> for Approved {
             aal: approval.aal.map(|aal| aal.get().into()),
             liveness_verified: approval.liveness_verified,
             match_result: approval.match_result,
+            implied_by_level: approval.implied_by_level,
             evidence: approval.evidence.as_ref().map(|evidence| evidence.as_str().to_owned()),
             framework: approval.framework.as_ref().map(|framework| framework.as_str().to_owned()),
             expires_at: approval.expires_at.map(|at| at.to_string()),
@@ -190,6 +193,7 @@ impl Approved {
             aal: optional(self.aal, |level| AssuranceLevel::new(*level).ok()).ok()?,
             liveness_verified: self.liveness_verified,
             match_result: self.match_result,
+            implied_by_level: self.implied_by_level,
             evidence: optional(self.evidence, |text| Evidence::new(text).ok()).ok()?,
             framework: optional(self.framework, |text| Framework::new(text).ok()).ok()?,
             expires_at: optional(self.expires_at, |text| Timestamp::parse(text).ok()).ok()?,

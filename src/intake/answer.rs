@@ -106,13 +106,13 @@ impl Answer {
         answer
     }
 
-    fn problem(status: u16, kind: &str, title: &str, detail: &str) -> Self {
+    pub(crate) fn problem(status: u16, kind: &str, title: &str, detail: &str) -> Self {
         let kind = format!("urn:idv-callback:problem:{kind}");
         let body = json!({ "type": kind, "title": title, "status": status, "detail": detail });
         Self::new(status, "application/problem+json", body.to_string())
     }
 
-    fn new(status: u16, content_type: &str, body: String) -> Self {
+    pub(crate) fn new(status: u16, content_type: &str, body: String) -> Self {
         let headers =
             vec![("content-type", content_type.to_owned()), ("cache-control", "no-store".to_owned())];
         Self { status, headers, body }

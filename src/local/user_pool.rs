@@ -8,11 +8,13 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::assurance::{
-    ASSURANCE_ATTRIBUTES, Assurance, AttributeChange, MAXIMUM_VALUE_CHARS, UserRecord, UserStatus,
+    ASSURANCE_ATTRIBUTES, Assurance, AttributeChange, CLAIM_ATTRIBUTE, MAXIMUM_VALUE_CHARS,
+    STAGING_ATTRIBUTES, UserRecord, UserStatus,
 };
 use crate::audit::ChangeCall;
 use crate::delivery::hex;
 use crate::ports::{Clock, DirectoryError, Fault, UserDirectory};
+use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -292,7 +294,8 @@ fn is_alias(user: &User, (attribute, verified): &(&str, Option<&str>), name: &st
 }
 
 fn in_schema(name: &str, value: &str) -> bool {
-    let known = STANDARD_ATTRIBUTES.contains(&name) || ASSURANCE_ATTRIBUTES.contains(&name);
+    let ours = ASSURANCE_ATTRIBUTES.contains(&name) || STAGING_ATTRIBUTES.contains(&name);
+    let known = STANDARD_ATTRIBUTES.contains(&name) || ours || name == CLAIM_ATTRIBUTE;
     known && value.chars().count() <= MAXIMUM_VALUE_CHARS
 }
 
@@ -356,6 +359,7 @@ fn record(user: &User) -> Result<UserRecord, DirectoryError> {
         sub: user.attributes.get("sub").cloned(),
         created_at: user.created_at,
         assurance: Assurance::read(|name| user.attributes.get(name).map(String::as_str)),
+        claim: user.attributes.get(CLAIM_ATTRIBUTE).and_then(|text| Claim::new(text)),
     })
 }
 

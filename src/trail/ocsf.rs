@@ -21,7 +21,11 @@ pub fn ocsf(entry: &Entry, record: &Value) -> Value {
         Some("IDV20") => (3, "Update"),
         _ => (99, "Other"),
     };
-    let failed = ["IDV11", "IDV12", "IDV21", "IDV22"].iter().any(|code| entry.code.starts_with(code));
+    let failed = ["IDV11", "IDV12", "IDV21", "IDV22"].iter().any(|code| entry.code.starts_with(code))
+        || (entry.code.starts_with("IDV4")
+            && ["refused", "failed", "withheld", "unreadable"]
+                .iter()
+                .any(|word| entry.event.ends_with(word)));
     let (status_id, status) = if failed { (2, "Failure") } else { (1, "Success") };
     let (severity_id, severity) = match entry.event.as_str() {
         "quarantined" | "misconfigured" => (3, "Medium"),

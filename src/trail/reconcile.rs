@@ -211,7 +211,7 @@ impl Reconciliation {
             self.odd.push(text.clone());
             return;
         };
-        let accepts = matches!(entry.event.as_str(), "accepted" | "accepted_unreadable");
+        let accepts = matches!(entry.event.as_str(), "accepted" | "accepted_unreadable" | "asserted");
         if accepts && at > 0 {
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
         }

@@ -16,6 +16,7 @@ pub struct Tracing {
     /// The user of this pseudonym.
     pub user: Option<String>,
     receipts: BTreeSet<String>,
+    sessions: BTreeSet<String>,
     plans: BTreeSet<String>,
 }
 
@@ -33,6 +34,7 @@ impl Tracing {
             return;
         }
         self.receipts.extend(entry.receipt_id.clone());
+        self.sessions.extend(entry.session_id.clone());
         if entry.code.starts_with("IDV3") {
             self.plans.extend(entry.plan_sha256.clone());
         }
@@ -43,7 +45,10 @@ impl Tracing {
         let by_receipt = entry.receipt_id.as_ref().is_some_and(|receipt| self.receipts.contains(receipt));
         let by_plan = entry.receipt_id.is_none()
             && entry.plan_sha256.as_ref().is_some_and(|plan| self.plans.contains(plan));
-        if by_receipt || by_plan {
+        // What happens at a sign-up or sign-in has no receipt: its thread is the session, or the user.
+        let signing_in = entry.code.starts_with("IDV4")
+            && (self.names(&entry) || entry.session_id.as_ref().is_some_and(|id| self.sessions.contains(id)));
+        if by_receipt || by_plan || signing_in {
             thread.entries.push(entry);
         }
     }
@@ -77,6 +82,7 @@ impl Entry {
         match self.code.get(..4) {
             Some("IDV2") => self.settling(),
             Some("IDV3") => self.act(),
+            Some("IDV4") => self.signing_in(),
             _ => self.intake(),
         }
     }
@@ -104,10 +110,29 @@ impl Entry {
         let key = self.key_id.as_deref().unwrap_or("not told");
         match self.event.as_str() {
             "accepted" => format!("accepted: signed by key {key}, stored on the queue"),
+            "asserted" if key == "federation" => {
+                "asserted in a federated sign-in, stored on the queue".to_owned()
+            }
+            "asserted" => "fetched from 1Kosmos at the sign-up, stored on the queue".to_owned(),
             "accepted_unreadable" => {
                 format!("accepted as raw bytes: signed by key {key}, but {}", self.because())
             }
             _ => self.because(),
+        }
+    }
+
+    fn signing_in(&self) -> String {
+        let (whom, because) = (self.whom(), self.because());
+        match self.event.as_str() {
+            "session_opened" => format!("a proofing session was opened{}", self.by()),
+            "sign_up_refused" => format!("a sign-up was refused: {because}"),
+            "sign_up_unproofed" => format!("a sign-up was let through without a session: {because}"),
+            "step_up_started" => format!("a step-up of {whom} was started, for {because}"),
+            "step_up_passed" => format!("{whom} passed the step-up: liveness yes, match yes"),
+            "step_up_pending" => format!("{whom} had not answered the step-up yet"),
+            "step_up_failed" => format!("{whom} did not pass the step-up: {because}"),
+            "step_up_refused" => format!("a sign-in of {whom} with step-up ended without tokens: {because}"),
+            _ => because,
         }
     }
 
@@ -154,14 +179,14 @@ impl Entry {
         approval.map_or_else(String::new, |approval| {
             let yes = |is: bool| if is { "yes" } else { "no" };
             let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "not told".to_owned());
-            format!(
-                ": IAL{}, evidence {}, liveness {}, match {}, framework {}",
-                approval.ial,
-                told(&approval.evidence),
-                yes(approval.liveness_verified),
-                yes(approval.match_result),
-                told(&approval.framework)
-            )
+            let checks = if approval.implied_by_level {
+                "asserted by the provider as a whole".to_owned()
+            } else {
+                let (liveness, matched) = (yes(approval.liveness_verified), yes(approval.match_result));
+                format!("liveness {liveness}, match {matched}")
+            };
+            let (evidence, framework) = (told(&approval.evidence), told(&approval.framework));
+            format!(": IAL{}, evidence {evidence}, {checks}, framework {framework}", approval.ial)
         })
     }
 

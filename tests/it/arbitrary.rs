@@ -109,6 +109,7 @@ fn envelope(username: Username) -> Envelope {
         aal: None,
         liveness_verified: true,
         match_result: true,
+        implied_by_level: false,
         evidence: Some(Evidence::new("passport").unwrap()),
         framework: None,
         expires_at: Some(at),

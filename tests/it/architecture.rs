@@ -14,6 +14,7 @@ const TIERS: [(&str, &[&str], bool); 5] = [
             "verification",
             "key_ring",
             "delivery",
+            "proofing",
             "binding",
             "seal",
             "envelope",
@@ -25,8 +26,8 @@ const TIERS: [(&str, &[&str], bool); 5] = [
         true,
     ),
     ("ports", &["ports"], false),
-    ("use cases", &["key_cache", "intake", "settlement", "redrive", "preflight", "trail"], true),
-    ("adapters", &["lambda", "aws", "local", "config", "clock", "telemetry"], false),
+    ("use cases", &["key_cache", "intake", "settlement", "triggers", "redrive", "preflight", "trail"], true),
+    ("adapters", &["lambda", "aws", "onekosmos", "local", "config", "clock", "telemetry"], false),
     ("programs", &["cli", "pretraffic"], false),
 ];
 
@@ -41,14 +42,16 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("aws_lambda_events", &["lambda", "cli"]),
     ("lambda_runtime", &["lambda"]),
     ("clap", &["cli"]),
-    ("hyper", &["local", "cli"]),
+    ("hyper", &["onekosmos", "local", "cli"]),
     (
         "tokio",
         &[
             "key_cache",
             "intake",
             "settlement",
+            "triggers",
             "lambda",
+            "onekosmos",
             "aws",
             "local",
             "clock",

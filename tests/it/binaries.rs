@@ -60,7 +60,7 @@ impl Function {
     }
 
     /// The audit records it has printed.
-    fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let output = self.output();
         let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|line| line["schema"] == "idv-audit/1").collect()

@@ -420,7 +420,7 @@ async fn a_binding_holds_for_the_user_that_was_created_with_it() {
         let first = token(&world, "ada");
         world.sign_up("ada", &[]);
         world.pool.admin_delete_user("ada").unwrap();
-        tokio::time::advance(std::time::Duration::from_secs(61)).await;
+        tokio::time::advance(std::time::Duration::from_secs(76)).await;
         world.sign_up("ada", &[]);
         play(&world, &[bound(&first)]).await;
         assert_eq!(world.dead_letter_reasons(), ["binding_mismatch"]);

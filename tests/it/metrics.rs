@@ -25,6 +25,7 @@ fn records() -> Vec<AuditRecord> {
         .extend(reasons.map(|reason| AuditRecord::new(AuditCode::Quarantined, now()).quarantined(*reason)));
     records
         .push(AuditRecord::new(AuditCode::Retried, now()).because("AdminGetUser: TooManyRequestsException"));
+    records.push(AuditRecord::new(AuditCode::SignUpRefused, now()).because("provider"));
     let mut waiting = AuditRecord::new(AuditCode::Retried, now()).because("user_not_found");
     waiting.seconds_since_received = Some(60.0);
     records.push(waiting);

@@ -32,6 +32,12 @@ pub(crate) const RING: &str = r#"{
   "binding": [ { "id": "binding-1", "secret": "bind-bind-bind-bind-bind-bind-32" } ],
   "audit": { "id": "audit-1", "secret": "audit-audit-audit-audit-audit-32" } }"#;
 
+/// The secret of the webhook key, as a sender has it.
+pub(crate) fn ring_secret() -> String {
+    let ring: Value = serde_json::from_str(RING).unwrap();
+    ring["webhook"][0]["secret"].as_str().unwrap().to_owned()
+}
+
 pub(crate) fn ring() -> KeyRing {
     KeyRing::parse(RING.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,0 +1,65 @@
+//! The function behind `POST /idv-session`: tells a person where to prove who they are, and how that stands.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use idv_callback::audit::{AuditCode, AuditRecord};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, StoredApiKey, StoredKeyRing};
+use idv_callback::clock::SystemClock;
+use idv_callback::config::{Environment, SessionConfig};
+use idv_callback::key_cache::KeyCache;
+use idv_callback::lambda::{Answered, HttpEvent, check_key_ring, deadline_of, handle_session, is_heartbeat};
+use idv_callback::onekosmos::OneKosmos;
+use idv_callback::ports::{AuditSink as _, Clock as _};
+use idv_callback::telemetry::{self, FunctionLog};
+use idv_callback::triggers::session::{INVOCATION_TIMEOUT, SessionDesk};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    telemetry::run_function(run())
+}
+
+async fn run() -> Result<(), Error> {
+    let environment = Environment::of_this_process();
+    let config = SessionConfig::read(&environment)?;
+    let connection = AwsConnection::of_function(&environment, CallLimits::CALLBACK)?;
+    let directory = CognitoDirectory::new(&connection);
+    let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
+    let api_key = StoredApiKey::new(&connection, &config.provider.api_key);
+    let provider = OneKosmos::new(&config.provider.url, &config.provider.callback_url, api_key, SystemClock)?;
+
+    let (ring, warm) = tokio::join!(keys.current(), provider.warm_up());
+    check_key_ring(ring, true)?;
+    if let Err(fault) = warm {
+        tracing::warn!(%fault, "the key for 1Kosmos' API could not be fetched");
+    }
+    let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
+    let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+    let writer = telemetry::writer("session", &stream, started.at());
+    let audit = FunctionLog::new(&config.metrics_namespace, writer);
+    audit.record(&started.detail("session"))?;
+
+    let desk = Arc::new(SessionDesk {
+        provider,
+        directory,
+        keys,
+        audit,
+        clock: SystemClock,
+        pool: config.pool,
+        before_sign_up: config.before_sign_up,
+        allowed_origin: config.allowed_origin,
+    });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let desk = Arc::clone(&desk);
+        async move {
+            if is_heartbeat(&event.payload) {
+                desk.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
+                return Ok::<_, Error>(Answered::Heartbeat);
+            }
+            let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
+            Ok(Answered::Event(handle_session(&desk, HttpEvent::read(event.payload), deadline).await))
+        }
+    }))
+    .await
+}

@@ -1,0 +1,169 @@
+//! Events of Cognito's triggers (developer guide, "Customizing user pool workflows with Lambda triggers").
+//!
+//! An event goes back as it came, with our part of `response` filled in: members that we do not know, and triggers that we do not
+//! know, pass through untouched. What is missing, or `null`, or of another type, is as if it were empty.
+
+use serde_json::{Map, Value, json};
+
+use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
+use crate::triggers::federation::{Inbound, SignedIn};
+use crate::triggers::sign_up::SignUp;
+use crate::triggers::step_up::{Answer, Next, Past, SignIn};
+use crate::triggers::{Attributes, INVOCATION_TIMEOUT, Refusal, Triggers};
+use crate::verification::{PoolId, UserReference, Username};
+
+/// Answers one event.
+///
+/// # Errors
+/// [`Refusal`]: Cognito shows its text to the person, and goes no further.
+pub async fn handle_trigger<P, Q, S, A, C>(
+    triggers: &Triggers<P, Q, S, A, C>,
+    mut event: Value,
+    deadline: Deadline,
+) -> Result<Value, Refusal>
+where
+    P: ProofingProvider,
+    Q: CallbackQueue,
+    S: KeyStore,
+    A: AuditSink,
+    C: Clock,
+{
+    // Cognito's limit holds, whatever the function's own is.
+    let limit = triggers.clock.now().plus(INVOCATION_TIMEOUT);
+    let deadline = Deadline(deadline.0.min(limit));
+    let source = event.get("triggerSource").and_then(Value::as_str).unwrap_or_default();
+    let request = event.get("request").unwrap_or(&Value::Null);
+    let response = match source {
+        "PreSignUp_SignUp" => {
+            let sign_up = SignUp {
+                user: user(&event).ok_or(Refusal::NotAllowed)?,
+                attributes: strings(&request["userAttributes"]),
+                metadata: strings(&request["clientMetadata"]),
+            };
+            triggers.sign_up(&sign_up, deadline).await?;
+            // The proof confirms, and nothing else does.
+            json!({ "autoConfirmUser": false, "autoVerifyEmail": false, "autoVerifyPhone": false })
+        }
+        "DefineAuthChallenge_Authentication" => {
+            let next = match sign_in(&event) {
+                Some(sign_in) => triggers.define(&sign_in).await?,
+                None => Next::Fail("no_user"),
+            };
+            defined(next)
+        }
+        "CreateAuthChallenge_Authentication" => {
+            let sign_in = sign_in(&event).ok_or(Refusal::NotNow)?;
+            let created = triggers.create(&sign_in, deadline).await?;
+            json!({
+                "publicChallengeParameters": created.public,
+                "privateChallengeParameters": created.private,
+                "challengeMetadata": created.note,
+            })
+        }
+        "VerifyAuthChallengeResponse_Authentication" => {
+            let correct = match answer(&event) {
+                Some(answer) => triggers.verify(&answer, deadline).await?,
+                None => false,
+            };
+            json!({ "answerCorrect": correct })
+        }
+        "InboundFederation_ExternalProvider" => {
+            let claims = triggers.inbound(&inbound(&event).ok_or(Refusal::NotNow)?)?;
+            json!({ "userAttributesToMap": claims })
+        }
+        "TokenGeneration_HostedAuth" => {
+            if let Some(user) = user(&event) {
+                let attributes = strings(&request["userAttributes"]);
+                triggers.promote(&SignedIn { user, attributes }, deadline).await?;
+            }
+            json!({})
+        }
+        _ => return Ok(event),
+    };
+    fill(&mut event, response);
+    Ok(event)
+}
+
+/// Sets our members of `response`, and leaves the others.
+fn fill(event: &mut Value, ours: Value) {
+    let (Value::Object(event), Value::Object(ours)) = (event, ours) else { return };
+    let response = event.entry("response").or_insert(Value::Null);
+    if !response.is_object() {
+        *response = Value::Object(Map::new());
+    }
+    if let Value::Object(response) = response {
+        response.extend(ours);
+    }
+}
+
+fn defined(next: Next) -> Value {
+    let (name, issue, fail) = match next {
+        Next::Ask(name) => (json!(name), false, false),
+        Next::IssueTokens => (Value::Null, true, false),
+        Next::Fail(_) => (Value::Null, false, true),
+    };
+    json!({ "challengeName": name, "issueTokens": issue, "failAuthentication": fail })
+}
+
+fn user(event: &Value) -> Option<UserReference> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    Some(UserReference {
+        pool: PoolId::of_real_pool(text("userPoolId")?).ok()?,
+        username: Username::new(text("userName")?).ok()?,
+    })
+}
+
+fn sign_in(event: &Value) -> Option<SignIn> {
+    let request = event.get("request")?;
+    let past = request["session"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
+    let text = |past: &Value, name: &str| past[name].as_str().unwrap_or_default().to_owned();
+    Some(SignIn {
+        user: user(event)?,
+        attributes: strings(&request["userAttributes"]),
+        not_found: request["userNotFound"].as_bool().unwrap_or_default(),
+        past: past
+            .map(|past| Past {
+                name: text(past, "challengeName"),
+                // Only what is said outright is right.
+                correct: past["challengeResult"] == true,
+                note: text(past, "challengeMetadata"),
+            })
+            .collect(),
+        metadata: strings(&request["clientMetadata"]),
+    })
+}
+
+fn answer(event: &Value) -> Option<Answer> {
+    let request = event.get("request")?;
+    Some(Answer {
+        sign_in: sign_in(event)?,
+        private: strings(&request["privateChallengeParameters"]),
+        // Some SDKs wrap it (developer guide, "Verify Auth Challenge response Lambda trigger": a string).
+        answer: request["challengeAnswer"].as_str().unwrap_or_default().to_owned(),
+    })
+}
+
+fn inbound(event: &Value) -> Option<Inbound> {
+    let request = event.get("request")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Some(Inbound {
+        pool: PoolId::of_real_pool(event.get("userPoolId")?.as_str()?).ok()?,
+        provider: text(&request["providerName"]),
+        claims: request
+            .get("attributes")
+            .and_then(|attributes| attributes.get("idToken")?.as_object())
+            .cloned()
+            .unwrap_or_default(),
+    })
+}
+
+/// The members that are texts, numbers or flags, as text.
+fn strings(map: &Value) -> Attributes {
+    let members = map.as_object().into_iter().flatten();
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    members.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
+}

@@ -1,0 +1,258 @@
+//! Federated sign-in through 1Kosmos' `OpenID` provider: what it asserts becomes assurance, by the same queue and rules.
+//!
+//! Two triggers. *Inbound federation* runs before Cognito creates or updates the profile and sees the ID token's claims as they
+//! came (developer guide, "Inbound federation Lambda trigger"): the level stands in `amr`, an array, and is read there. *Pre
+//! token generation* runs at the sign-in itself (`TokenGeneration_HostedAuth`) and sees the profile with `identities`, which
+//! only Cognito writes: who signed in through whom is taken from there, and nothing from an attribute that a person could
+//! have written.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::sign_up::envelope;
+use super::{Attributes, No, Refusal, Triggers, binding_key, minute_of};
+use crate::assurance::{Assurance, STAGED_IAL, STAGED_SUBJECT};
+use crate::audit::{AuditCode, AuditRecord};
+use crate::binding::Binding;
+use crate::delivery::hex;
+use crate::envelope::BodyDigest;
+use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
+use crate::timestamp::Timestamp;
+use crate::verification::{
+    Approval, AssuranceLevel, EventId, Outcome, SessionId, Subject, UserReference, VerificationEvent,
+};
+
+/// What stands where a callback has the id of the key that signed it.
+pub const KEY_ID: &str = "federation";
+
+/// The claim that the level is put into, for the pool's attribute mapping to take.
+pub const LEVEL_CLAIM: &str = "ial";
+
+/// Where 1Kosmos tells the level that was reached: `/assurance/ial/2` among the authentication methods.
+const METHODS_CLAIM: &str = "amr";
+
+/// The claims that stay: those that the pool maps. The rest of what the provider tells is not wanted.
+const KEPT_CLAIMS: [&str; 3] = ["sub", "email", "email_verified"];
+
+/// A sign-in through an identity provider, before the profile. No `Debug`: it is personal.
+pub struct Inbound {
+    /// Into which pool.
+    pub pool: crate::verification::PoolId,
+    /// Through which provider.
+    pub provider: String,
+    /// The claims of the ID token.
+    pub claims: serde_json::Map<String, Value>,
+}
+
+/// A sign-in that is about to get tokens. No `Debug`: it is personal.
+pub struct SignedIn {
+    /// Who.
+    pub user: UserReference,
+    /// Their attributes.
+    pub attributes: Attributes,
+}
+
+impl<P, Q, S, A, C> Triggers<P, Q, S, A, C>
+where
+    P: ProofingProvider,
+    Q: CallbackQueue,
+    S: KeyStore,
+    A: AuditSink,
+    C: Clock,
+{
+    /// The claims that are to be mapped; none where the provider is not the one whose assurance counts: then all stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it could not be recorded that the level cannot be read.
+    pub fn inbound(&self, inbound: &Inbound) -> Result<Attributes, Refusal> {
+        if inbound.provider != self.settings.federation_provider {
+            return Ok(Attributes::new());
+        }
+        let kept = KEPT_CLAIMS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), plain(inbound.claims.get(*name)?)?)));
+        let mut claims: Attributes = kept.collect();
+        let level = level_of(inbound.claims.get(METHODS_CLAIM));
+        if level.is_none() {
+            let now = self.clock.now();
+            let record = AuditRecord::new(AuditCode::FederationUnreadable, now).because("no_level_in_amr");
+            self.store(&record.of_pool(&inbound.pool))?;
+        }
+        // What is left out keeps its old value, so a level that is not told is none.
+        let level = level.unwrap_or(AssuranceLevel::NONE);
+        claims.insert(LEVEL_CLAIM.to_owned(), level.to_string());
+        Ok(claims)
+    }
+
+    /// Sends what a federated sign-in asserts to the consumer, where the user does not have it yet. The sign-in goes on either
+    /// way: what could not be sent now is sent at the next one.
+    ///
+    /// # Errors
+    /// [`Refusal`] when what happened could not be recorded.
+    pub async fn promote(&self, signed_in: &SignedIn, deadline: Deadline) -> Result<(), Refusal> {
+        match self.assert(signed_in, deadline).await {
+            Ok(None) => Ok(()),
+            Ok(Some(record)) => self.store(&record),
+            Err(no) => {
+                let code = if no.refusal == Refusal::NotNow {
+                    AuditCode::Deferred
+                } else {
+                    AuditCode::FederationUnreadable
+                };
+                self.store(&no.record(code, self.clock.now()).of_pool(&signed_in.user.pool))
+            }
+        }
+    }
+
+    async fn assert(&self, signed_in: &SignedIn, deadline: Deadline) -> Result<Option<AuditRecord>, No> {
+        let unreadable = |reason| No::because(reason, Refusal::NotAllowed);
+        let Some(identity) = self.identity(signed_in).map_err(unreadable)? else { return Ok(None) };
+        let value = |name: &str| signed_in.attributes.get(name).map(String::as_str);
+        if value(STAGED_SUBJECT) != Some(identity.subject.as_str()) {
+            return Err(unreadable("subject_not_mapped"));
+        }
+        let ial =
+            value(STAGED_IAL).and_then(|text| text.parse().ok()).and_then(|n| AssuranceLevel::new(n).ok());
+        let ial = ial.ok_or_else(|| unreadable("level_not_mapped"))?;
+        let standing = Assurance::read(|name| value(name)).map_err(|_| unreadable("record_unreadable"))?;
+        let has_it = standing.approval_stands()
+            && standing.subject.as_ref() == Some(&identity.subject)
+            && standing.ial >= Some(ial);
+        if has_it || ial < self.settings.minimum_ial {
+            return Ok(None);
+        }
+        let ring = self.ring().await?;
+        let now = self.clock.now();
+        let (event, digest) = event(signed_in, &identity, ial, minute_of(now));
+        let binding = Binding::issue(binding_key(&ring)?, &signed_in.user, identity.since);
+        let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+        let event = event.map_err(|_| unreadable("identity"))?;
+        let event = VerificationEvent { binding: Some(binding), ..event };
+        let envelope = envelope(event, digest, KEY_ID, now);
+        self.enqueue(&envelope, &ring, self.left(deadline)).await?;
+        Ok(Some(AuditRecord::new(AuditCode::Asserted, now).about(&envelope)))
+    }
+
+    /// Through whom the user signs in, by what only Cognito writes; none for everybody else. A profile that was linked to a
+    /// local user is that user's: it is not promoted, as it could be taken over by linking.
+    fn identity(&self, signed_in: &SignedIn) -> Result<Option<Identity>, &'static str> {
+        let Some(text) = signed_in.attributes.get("identities") else { return Ok(None) };
+        let list: Vec<Value> = serde_json::from_str(text).map_err(|_| "identities")?;
+        let provider = self.settings.federation_provider.as_str();
+        let Some(found) = list.iter().find(|one| one["providerName"] == provider) else { return Ok(None) };
+        let subject = found["userId"].as_str().ok_or("identities")?;
+        let own_name = format!("{provider}_{subject}").to_lowercase();
+        if list.len() != 1 || signed_in.user.username.as_str().to_lowercase() != own_name {
+            return Ok(None);
+        }
+        let since = match &found["dateCreated"] {
+            Value::Number(millis) => millis.as_i64(),
+            Value::String(millis) => millis.parse().ok(),
+            _ => None,
+        };
+        Ok(Some(Identity {
+            subject: Subject::new(subject).map_err(|_| "identities")?,
+            since: Timestamp::from_unix_millis(since.ok_or("identities")?),
+        }))
+    }
+}
+
+/// Somebody as an identity provider knows them.
+struct Identity {
+    subject: Subject,
+    /// Since when the pool knows them: when the profile was created.
+    since: Timestamp,
+}
+
+/// The event of this sign-in: one for each minute, so that repeated calls are one.
+fn event(
+    signed_in: &SignedIn,
+    identity: &Identity,
+    ial: AssuranceLevel,
+    at: Timestamp,
+) -> (Result<VerificationEvent, crate::verification::Malformed>, BodyDigest) {
+    let user = &signed_in.user;
+    let said =
+        format!("{}\n{}\n{}\n{ial}\n{at}", user.pool, user.username.as_str(), identity.subject.as_str());
+    let digits: String = hex(&Sha256::digest(&said)).chars().take(32).collect();
+    let make = || {
+        Ok(VerificationEvent {
+            event_id: EventId::new(&format!("fed_{digits}"))?,
+            occurred_at: at,
+            session: SessionId::new(&format!("fed_{digits}"))?,
+            user: user.clone(),
+            binding: None,
+            outcome: Outcome::Approved(Approval {
+                subject: identity.subject.clone(),
+                ial,
+                aal: None,
+                liveness_verified: false,
+                match_result: false,
+                implied_by_level: true,
+                evidence: None,
+                framework: None,
+                expires_at: None,
+            }),
+        })
+    };
+    (make(), BodyDigest::of(said.as_bytes()))
+}
+
+/// The highest level among the methods: an array, or a text of which nobody says how Cognito makes it of an array.
+fn level_of(methods: Option<&Value>) -> Option<AssuranceLevel> {
+    let words: Vec<String> = match methods? {
+        Value::Array(list) => list.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+        Value::String(text) => match serde_json::from_str::<Vec<String>>(text) {
+            Ok(list) => list,
+            Err(_) => text.split([',', ' ', '[', ']', '"']).map(str::to_owned).collect(),
+        },
+        _ => return None,
+    };
+    words.iter().filter_map(|word| level_word(word)).max()
+}
+
+/// `/assurance/ial/2`, with or without a slash behind it, or `IAL2`.
+fn level_word(word: &str) -> Option<AssuranceLevel> {
+    let lower = word.to_ascii_lowercase();
+    let digits = lower.strip_prefix("/assurance/ial/").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let digits = digits.or_else(|| lower.strip_prefix("ial"))?;
+    let number = (digits.len() == 1).then(|| digits.parse().ok()).flatten()?;
+    AssuranceLevel::new(number).ok()
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{AssuranceLevel, level_of};
+
+    #[test]
+    fn the_level_is_read_in_every_form_and_nothing_else_is() {
+        for (methods, level) in [
+            (json!(["/assurance/ial/2"]), Some(2)),
+            (json!(["face", "/assurance/ial/1/", "/assurance/ial/2/"]), Some(2)),
+            (json!("[\"/assurance/ial/2\",\"face\"]"), Some(2)),
+            (json!("[/assurance/ial/2, face]"), Some(2)),
+            (json!(["IAL2"]), Some(2)),
+            (json!(["/assurance/ial/22"]), None),
+            (json!(["/assurance/ial/4"]), None),
+            (json!(["/assurance/aal/2", "ial"]), None),
+            (json!([2, null, { "ial": 2 }]), None),
+            (json!(2), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(level_of(Some(&methods)).map(AssuranceLevel::get), level, "{methods}");
+        }
+        assert!(level_of(None).is_none());
+    }
+}

@@ -1,0 +1,312 @@
+//! `POST /idv-session`: how a person who signed up gets to their proofing session, and learns how it stands.
+//!
+//! Somebody who is not confirmed cannot sign in, and a pre sign-up trigger can tell the browser nothing. So the browser makes
+//! a promise at the sign-up ([`Claim`], on the user as an attribute that cannot be changed), and keeps it here, as PKCE does
+//! it (RFC 7636). The link goes to nobody else, and is stored nowhere: asking 1Kosmos again with the same key gives the
+//! same session.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::sign_up::{request, session_key};
+use super::{No, Refusal, binding_key, minute_of};
+use crate::assurance::{IdvStatus, UserRecord, UserStatus};
+use crate::audit::{AuditCode, AuditRecord};
+use crate::intake::{Answer, Request};
+use crate::key_cache::KeyCache;
+use crate::key_ring::KeyRing;
+use crate::ports::{
+    AuditSink, Clock, Deadline, DirectoryError, Fault, KeyStore, ProofingProvider, ProviderError,
+    UserDirectory,
+};
+use crate::proofing::{Claim, OpenedSession, SessionRequest};
+use crate::verification::{PoolId, UserReference, Username};
+
+/// The path.
+pub const SESSION_PATH: &str = "/idv-session";
+
+/// The time limit of the function.
+pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest body that is looked at.
+const MAXIMUM_BODY_BYTES: usize = 4096;
+
+/// What is left of the time for the way back.
+const RESERVE: Duration = Duration::from_secs(1);
+
+/// The endpoint.
+pub struct SessionDesk<P, D, S, A, C> {
+    /// Who proofs people.
+    pub provider: P,
+    /// The users.
+    pub directory: D,
+    /// The keys.
+    pub keys: KeyCache<S, C>,
+    /// The audit log.
+    pub audit: A,
+    /// The clock.
+    pub clock: C,
+    /// The pool.
+    pub pool: PoolId,
+    /// Whether sessions are opened for people who have not signed up yet.
+    pub before_sign_up: bool,
+    /// Where the app that may ask comes from (`Origin`).
+    pub allowed_origin: String,
+}
+
+/// What the app asks. No `Debug`: it is personal.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    username: String,
+    #[serde(default)]
+    verifier: Option<String>,
+    #[serde(default)]
+    open: bool,
+    #[serde(default)]
+    claim: Option<String>,
+    #[serde(default)]
+    before_sign_up: bool,
+}
+
+/// Why there is no session for whoever asks.
+enum Withheld {
+    /// It is not what can be asked.
+    Malformed,
+    /// The user is not there, or the claim is not theirs; nobody is told which.
+    NotTheirs(&'static str),
+    /// Not now.
+    NotNow(No),
+}
+
+impl From<No> for Withheld {
+    fn from(no: No) -> Self {
+        Self::NotNow(no)
+    }
+}
+
+impl From<ProviderError> for Withheld {
+    fn from(error: ProviderError) -> Self {
+        Self::NotNow(error.into())
+    }
+}
+
+impl<P, D, S, A, C> SessionDesk<P, D, S, A, C>
+where
+    P: ProofingProvider,
+    D: UserDirectory,
+    S: KeyStore,
+    A: AuditSink,
+    C: Clock,
+{
+    /// Answers one request.
+    pub async fn answer(&self, request: &Request, deadline: Deadline) -> Answer {
+        let answered = match screen(request) {
+            Ok(asked) => self.serve(&asked, deadline).await,
+            Err(answer) => return self.for_the_app(answer),
+        };
+        let answer = match answered {
+            Ok(body) => Answer::new(200, "application/json", body.to_string()),
+            Err(withheld) => self.withhold(&withheld),
+        };
+        self.for_the_app(answer)
+    }
+
+    fn withhold(&self, withheld: &Withheld) -> Answer {
+        let (record, answer) = match withheld {
+            Withheld::Malformed => return malformed(),
+            Withheld::NotTheirs(reason) => (
+                AuditRecord::new(AuditCode::SessionWithheld, self.clock.now()).because(*reason),
+                no_session(),
+            ),
+            Withheld::NotNow(no) => (no.record(AuditCode::SessionWithheld, self.clock.now()), not_now()),
+        };
+        match self.audit.record(&record.of_pool(&self.pool)) {
+            Ok(()) => answer,
+            Err(_) => not_now(),
+        }
+    }
+
+    /// Fetch standard, "CORS protocol". Only this one app is named, whoever asks.
+    fn for_the_app(&self, mut answer: Answer) -> Answer {
+        answer.headers.push(("access-control-allow-origin", self.allowed_origin.clone()));
+        answer.headers.push(("vary", "Origin".to_owned()));
+        answer
+    }
+
+    async fn serve(&self, asked: &Asked, deadline: Deadline) -> Result<serde_json::Value, Withheld> {
+        let username = Username::new(&asked.username).map_err(|_| Withheld::Malformed)?;
+        let user = UserReference { pool: self.pool.clone(), username };
+        let ring = self.keys.current().await;
+        let ring = ring.map_err(|error| No {
+            reason: "key_store",
+            detail: Some(error.to_string()),
+            refusal: Refusal::NotNow,
+        })?;
+        match (&asked.verifier, &asked.claim, asked.before_sign_up) {
+            (Some(verifier), None, false) => self.stand(user, verifier, asked.open, &ring, deadline).await,
+            (None, Some(claim), true) => self.open_before_sign_up(user, claim, &ring, deadline).await,
+            _ => Err(Withheld::Malformed),
+        }
+    }
+
+    async fn stand(
+        &self,
+        user: UserReference,
+        verifier: &str,
+        open: bool,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<serde_json::Value, Withheld> {
+        let shown = Claim::of_verifier(verifier).ok_or(Withheld::Malformed)?;
+        let found = match self.directory.find(&user).await {
+            Ok(found) => found,
+            Err(DirectoryError::UserNotFound) => None,
+            Err(
+                DirectoryError::Passing(fault)
+                | DirectoryError::Misconfigured(fault)
+                | DirectoryError::Refused(fault),
+            ) => {
+                return Err(No::failed("directory", &fault).into());
+            }
+        };
+        let record = found.ok_or(Withheld::NotTheirs("no_user"))?;
+        // An alias finds a user, too; the session is for the name that it was opened for.
+        let own_name = record.username.as_str().to_lowercase() == user.username.as_str().to_lowercase();
+        let kept = record.claim.as_ref().is_some_and(|claim| same(claim, &shown, ring));
+        if !own_name || !kept {
+            return Err(Withheld::NotTheirs("claim_mismatch"));
+        }
+        let user = UserReference { username: record.username.clone(), ..user };
+        let (word, may_open) = standing(&record);
+        let confirmed = record.status == UserStatus::Confirmed;
+        let mut body = json!({ "status": word, "confirmed": confirmed });
+        if open && may_open {
+            let opened = self.reopen(&user, &record, shown, ring, deadline).await?;
+            if let serde_json::Value::Object(members) = &mut body {
+                members.insert("session_url".to_owned(), json!(opened.link.as_str()));
+            }
+        }
+        Ok(body)
+    }
+
+    /// The session of the sign-up; where that has ended, the next one. What ended left its receipt on the user, so the key is
+    /// another.
+    async fn reopen(
+        &self,
+        user: &UserReference,
+        record: &UserRecord,
+        claim: Claim,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<OpenedSession, Withheld> {
+        let key = binding_key(ring)?;
+        let start = minute_of(record.created_at);
+        let receipt = record.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
+        let after = receipt.map(ToString::to_string).unwrap_or_default();
+        let idempotency = session_key(key, user, start, claim.as_str(), &after);
+        let request = request(key, user, start, Some(claim))?;
+        self.opened(&request, &idempotency, record.sub.as_deref(), ring, deadline).await
+    }
+
+    async fn open_before_sign_up(
+        &self,
+        user: UserReference,
+        claim: &str,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<serde_json::Value, Withheld> {
+        if !self.before_sign_up {
+            return Err(Withheld::NotTheirs("not_before_sign_up"));
+        }
+        let claim = Claim::new(claim).ok_or(Withheld::Malformed)?;
+        let key = binding_key(ring)?;
+        let start = minute_of(self.clock.now());
+        let idempotency = session_key(key, &user, start, claim.as_str(), "before");
+        let request = SessionRequest { calls_back: false, ..request(key, &user, start, Some(claim))? };
+        let opened = self.opened(&request, &idempotency, None, ring, deadline).await?;
+        Ok(json!({ "session_id": opened.id.as_str(), "session_url": opened.link.as_str() }))
+    }
+
+    async fn opened(
+        &self,
+        request: &SessionRequest,
+        key: &crate::proofing::IdempotencyKey,
+        sub: Option<&str>,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<OpenedSession, Withheld> {
+        let left = deadline.remaining(self.clock.now()).saturating_sub(RESERVE);
+        let opened = self.provider.open_session(request, key, left).await?;
+        let record = AuditRecord::new(AuditCode::SessionOpened, self.clock.now()).session(&opened.id);
+        let stored = self.audit.record(&record.of_user(&ring.audit, &self.pool, sub));
+        stored.map_err(|error| No::failed("audit", &Fault::new("audit", &error.kind().to_string())))?;
+        Ok(opened)
+    }
+}
+
+/// Where the proofing stands, and whether there is a session to go through. Who was declined asks a person, not for another try.
+fn standing(record: &UserRecord) -> (&'static str, bool) {
+    let Ok(assurance) = &record.assurance else { return ("in_review", false) };
+    match assurance.status {
+        None => ("waiting", record.status != UserStatus::Confirmed),
+        Some(status @ (IdvStatus::Expired | IdvStatus::Abandoned | IdvStatus::Insufficient)) => {
+            (status.as_str(), true)
+        }
+        Some(status @ (IdvStatus::Approved | IdvStatus::Declined | IdvStatus::InReview)) => {
+            (status.as_str(), false)
+        }
+    }
+}
+
+/// In constant time: compared are two MACs under a key that nobody outside has.
+fn same(one: &Claim, other: &Claim, ring: &KeyRing) -> bool {
+    let secret = &ring.audit.secret;
+    let label: &[u8] = b"idv-callback/claim/1\n";
+    secret
+        .mac(&[label, one.as_str().as_bytes()])
+        .matches(&secret.mac(&[label, other.as_str().as_bytes()]).to_bytes())
+}
+
+fn screen(request: &Request) -> Result<Asked, Answer> {
+    if request.path != SESSION_PATH {
+        return Err(no_session());
+    }
+    if request.method != "POST" {
+        return Err(only_post());
+    }
+    let body = request.body.as_deref().unwrap_or_default();
+    if body.len() > MAXIMUM_BODY_BYTES {
+        return Err(malformed());
+    }
+    serde_json::from_slice(body).map_err(|_| malformed())
+}
+
+fn malformed() -> Answer {
+    let detail = "The body must be {\"username\", \"verifier\", \"open\"?} or {\"username\", \"claim\", \"before_sign_up\"}.";
+    Answer::problem(400, "malformed", "Bad Request", detail)
+}
+
+fn no_session() -> Answer {
+    Answer::problem(
+        404,
+        "no-session",
+        "Not Found",
+        "There is no proofing session for this name and verifier.",
+    )
+}
+
+fn only_post() -> Answer {
+    let mut answer = Answer::problem(405, "method-not-allowed", "Method Not Allowed", "Ask with POST.");
+    answer.headers.push(("allow", "POST".to_owned()));
+    answer
+}
+
+fn not_now() -> Answer {
+    let mut answer =
+        Answer::problem(503, "unavailable", "Service Unavailable", "Ask again in a few seconds.");
+    answer.headers.push(("retry-after", "5".to_owned()));
+    answer
+}

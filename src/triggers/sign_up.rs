@@ -1,0 +1,248 @@
+//! The pre sign-up trigger: opens a proofing session for whoever signs up, or takes the result of one that came before.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Attributes, No, Refusal, Triggers, WhenDown, binding_key, minute_of};
+use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES};
+use crate::audit::{AuditCode, AuditRecord};
+use crate::binding::Binding;
+use crate::delivery::hex;
+use crate::envelope::{BodyDigest, Content, Envelope};
+use crate::key_ring::{Key, KeyRing};
+use crate::metrics::PROVIDER;
+use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};
+use crate::proofing::{Claim, IdempotencyKey, SessionRequest, SessionResult};
+use crate::timestamp::Timestamp;
+use crate::verification::{Approval, Outcome, SessionId, UserReference, VerificationEvent};
+
+/// What an app passes on with a sign-up that comes after the proof: the session's id.
+pub const SESSION_METADATA: &str = "idv_session";
+
+/// And what fulfils the claim that the session was opened with.
+pub const VERIFIER_METADATA: &str = "idv_verifier";
+
+/// How old the result of a session may be when it is signed up with.
+pub const RESULT_FRESHNESS: Duration = Duration::from_secs(15 * 60);
+
+/// How long before the sign-up the session may have been opened.
+pub const SESSION_FRESHNESS: Duration = Duration::from_secs(60 * 60);
+
+/// How far 1Kosmos' clock may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// What stands where a callback has the id of the key that signed it.
+pub const KEY_ID: &str = "session-result";
+
+/// Somebody signs up. No `Debug`: it is personal.
+pub struct SignUp {
+    /// Under which name, in which pool.
+    pub user: UserReference,
+    /// With which attributes.
+    pub attributes: Attributes,
+    /// What the app passes on: `ClientMetadata` of the call.
+    pub metadata: Attributes,
+}
+
+impl<P, Q, S, A, C> Triggers<P, Q, S, A, C>
+where
+    P: ProofingProvider,
+    Q: CallbackQueue,
+    S: KeyStore,
+    A: AuditSink,
+    C: Clock,
+{
+    /// Lets a sign-up through, or not.
+    ///
+    /// # Errors
+    /// [`Refusal`], which Cognito shows to the person.
+    pub async fn sign_up(&self, sign_up: &SignUp, deadline: Deadline) -> Result<(), Refusal> {
+        let record = match self.prepare(sign_up, deadline).await {
+            Ok(record) => record,
+            Err(no) => {
+                let admitted =
+                    no.reason == PROVIDER && self.settings.when_provider_is_down == WhenDown::Admit;
+                // Who brings a proof is not let through without it.
+                let admitted = admitted && !sign_up.metadata.contains_key(SESSION_METADATA);
+                let code = if admitted { AuditCode::SignUpUnproofed } else { AuditCode::SignUpRefused };
+                let record = no.record(code, self.clock.now());
+                self.store(&of_pool(record, sign_up))?;
+                return if admitted { Ok(()) } else { Err(no.refusal) };
+            }
+        };
+        self.store(&record)
+    }
+
+    async fn prepare(&self, sign_up: &SignUp, deadline: Deadline) -> Result<AuditRecord, No> {
+        if sign_up.attributes.keys().any(|name| is_ours_alone(name)) {
+            return Err(No::because("assurance_attribute", Refusal::NotAllowed));
+        }
+        let claim = match sign_up.attributes.get(CLAIM_ATTRIBUTE) {
+            None => None,
+            Some(text) => {
+                let claim = Claim::new(text);
+                Some(claim.ok_or_else(|| No::because("claim_malformed", Refusal::NotAllowed))?)
+            }
+        };
+        let ring = self.ring().await?;
+        match sign_up.metadata.get(SESSION_METADATA) {
+            None => self.open(sign_up, claim, &ring, deadline).await,
+            Some(session) => self.take_result(sign_up, session, &ring, deadline).await,
+        }
+    }
+
+    /// Opens the session. Cognito's three calls ask for the same: name, minute and attributes are the same.
+    async fn open(
+        &self,
+        sign_up: &SignUp,
+        claim: Option<Claim>,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<AuditRecord, No> {
+        let key = binding_key(ring)?;
+        let start = minute_of(self.clock.now());
+        // Another person who takes the name within the minute has other attributes, so another session.
+        let who =
+            claim.as_ref().map_or_else(|| digest(&sign_up.attributes), |claim| claim.as_str().to_owned());
+        let request = request(key, &sign_up.user, start, claim)?;
+        let idempotency = session_key(key, &sign_up.user, start, &who, "");
+        let opened = self.provider.open_session(&request, &idempotency, self.left(deadline)).await?;
+        let record = AuditRecord::new(AuditCode::SessionOpened, self.clock.now()).session(&opened.id);
+        Ok(of_pool(record, sign_up))
+    }
+
+    /// The proof came first: its result is fetched, and taken if it is fresh, an approval, and this person's under this name.
+    async fn take_result(
+        &self,
+        sign_up: &SignUp,
+        session: &str,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<AuditRecord, No> {
+        let no = |reason| No::because(reason, Refusal::ProofNotAccepted);
+        // It becomes part of a path: no dots at its beginning.
+        let session = session.starts_with(|c: char| c.is_ascii_alphanumeric()).then_some(session);
+        let session =
+            session.and_then(|id| SessionId::new(id).ok()).ok_or_else(|| no("session_malformed"))?;
+        let verifier = sign_up.metadata.get(VERIFIER_METADATA);
+        let shown =
+            verifier.and_then(|verifier| Claim::of_verifier(verifier)).ok_or_else(|| no("no_verifier"))?;
+        let fetched = self.provider.session_result(&session, self.left(deadline)).await;
+        let (result, digest) = fetched.map_err(|error| match error {
+            ProviderError::NotFound => no("session_unknown"),
+            error @ ProviderError::Failed(_) => error.into(),
+        })?;
+        let SessionResult::Ended { event, claim } = result else { return Err(no("session_pending")) };
+        let now = self.clock.now();
+        if event.session != session {
+            return Err(no("session_of_another"));
+        }
+        if claim != Some(shown) {
+            return Err(no("claim_mismatch"));
+        }
+        check_bound(&event, &sign_up.user, ring, now).map_err(no)?;
+        self.check_approved(&event, now).map_err(no)?;
+        let start = minute_of(now);
+        let binding = Binding::issue(binding_key(ring)?, &sign_up.user, start);
+        let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+        let event = VerificationEvent { binding: Some(binding), ..*event };
+        let envelope = envelope(event, digest, KEY_ID, now);
+        self.enqueue(&envelope, ring, self.left(deadline)).await?;
+        Ok(AuditRecord::new(AuditCode::Asserted, now).about(&envelope))
+    }
+
+    fn check_approved(&self, event: &VerificationEvent, now: Timestamp) -> Result<(), &'static str> {
+        let Outcome::Approved(approval) = &event.outcome else { return Err("session_not_approved") };
+        let Approval { liveness_verified, match_result, ial, .. } = approval;
+        if !liveness_verified || !match_result || *ial < self.settings.minimum_ial {
+            return Err("session_insufficient");
+        }
+        let fresh =
+            now.since(event.occurred_at) <= RESULT_FRESHNESS && event.occurred_at.since(now) <= CLOCK_SKEW;
+        if fresh { Ok(()) } else { Err("session_not_fresh") }
+    }
+}
+
+/// Whether the session was opened by us, lately, for this very name. The name is what spends it: a session is good for one name,
+/// and a name for one user.
+fn check_bound(
+    event: &VerificationEvent,
+    user: &UserReference,
+    ring: &KeyRing,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    if event.user != *user {
+        return Err("session_of_another");
+    }
+    match Binding::check(event.binding.as_ref(), user, &ring.binding) {
+        Binding::StartedAt(start)
+            if now.since(start) <= SESSION_FRESHNESS && start <= now.plus(CLOCK_SKEW) =>
+        {
+            Ok(())
+        }
+        Binding::StartedAt(_) => Err("session_not_fresh"),
+        Binding::Absent | Binding::Forged | Binding::Vouched => Err("session_not_bound"),
+    }
+}
+
+/// Whether only this system, or an identity provider, may set the attribute. `dev:` marks an attribute that only
+/// administrators may write (API reference, `SchemaAttributeType`).
+fn is_ours_alone(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("dev:").unwrap_or(&name);
+    ASSURANCE_ATTRIBUTES.contains(&name) || STAGING_ATTRIBUTES.contains(&name)
+}
+
+/// What is asked for: the same in each call of one sign-up, as a repeated request must be.
+pub(super) fn request(
+    key: &Key,
+    user: &UserReference,
+    start: Timestamp,
+    claim: Option<Claim>,
+) -> Result<SessionRequest, No> {
+    let binding =
+        Binding::issue(key, user, start).map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+    Ok(SessionRequest { user: user.clone(), binding, claim, calls_back: true })
+}
+
+/// The key of a session: of this user's sign-up in this minute, by this browser; `after` is what an earlier session left on the
+/// user.
+pub(super) fn session_key(
+    key: &Key,
+    user: &UserReference,
+    start: Timestamp,
+    who: &str,
+    after: &str,
+) -> IdempotencyKey {
+    let (pool, name, start) = (user.pool.as_str(), user.username.as_str(), start.unix_seconds().to_string());
+    IdempotencyKey::of(key, &["session", pool, name, &start, who, after])
+}
+
+fn digest(attributes: &Attributes) -> String {
+    let mut digest = Sha256::new();
+    for (name, value) in attributes {
+        digest = digest.chain_update(format!("{}:{name}{}:{value}", name.len(), value.len()));
+    }
+    hex(&digest.finalize())
+}
+
+/// An event that did not come as a callback, as one that did.
+pub(super) fn envelope(
+    event: VerificationEvent,
+    body_sha256: BodyDigest,
+    key_id: &str,
+    now: Timestamp,
+) -> Envelope {
+    Envelope {
+        received_at: now,
+        key_id: key_id.to_owned(),
+        body_sha256,
+        trace_id: None,
+        content: Content::Event(event),
+    }
+}
+
+fn of_pool(record: AuditRecord, sign_up: &SignUp) -> AuditRecord {
+    record.of_pool(&sign_up.user.pool)
+}

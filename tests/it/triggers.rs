@@ -1,0 +1,1164 @@
+//! Cognito's triggers: events of the recorded shapes, and invented ones, through the real binary under a Lambda Runtime API,
+//! with a 1Kosmos that misbehaves.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use idv_callback::assurance::{ASSURANCE_ATTRIBUTES, STAGING_ATTRIBUTES};
+use idv_callback::binding::Binding;
+use idv_callback::clock::SystemClock;
+use idv_callback::envelope::Envelope;
+use idv_callback::local::{HttpMessage, batch_event, rest_event};
+use idv_callback::ports::{CallbackQueue as _, Clock as _, OutgoingMessage};
+use idv_callback::proofing::Claim;
+use idv_callback::verification::{BindingToken, PoolId, UserReference, Username};
+use serde_json::{Value, json};
+
+use crate::aws_endpoint::{Asked, AwsEndpoint, Said};
+use crate::binaries::{Function, aws, settings};
+use crate::onekosmos::{ANSWER, API_KEY, OPEN, OneKosmos, SESSION, STEP_UP};
+use crate::world::{POOL, RING, World, ring, with};
+
+const CALLBACK_URL: &str = "https://idv.example.com/idv-callback";
+
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+const SUB: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+const SUBJECT: &str = "did:blockid:CANARY-ada";
+
+/// What a person is told when it cannot be done now.
+const NOT_NOW: &str = "This is not possible right now. Please try again in a few minutes.";
+
+fn secrets(asked: &Asked) -> Option<Said> {
+    let of_api = asked.body["SecretId"] == "idv/1kosmos";
+    of_api.then(|| (200, json!({ "SecretString": json!({ "api_key": API_KEY }).to_string() })))
+}
+
+/// The function, its AWS and its 1Kosmos.
+pub(crate) struct Rig {
+    pub(crate) provider: OneKosmos,
+    pub(crate) endpoint: AwsEndpoint,
+    pub(crate) function: Function,
+}
+
+impl Rig {
+    async fn start(more: &[(&str, &str)]) -> Self {
+        Self::of(env!("CARGO_BIN_EXE_triggers"), more).await
+    }
+
+    pub(crate) async fn of(binary: &str, more: &[(&str, &str)]) -> Self {
+        Self::with_users(binary, more, |_| None).await
+    }
+
+    async fn with_users(
+        binary: &str,
+        more: &[(&str, &str)],
+        users: impl Fn(&Asked) -> Option<Said> + Send + Sync + 'static,
+    ) -> Self {
+        let provider = OneKosmos::start().await;
+        let rest = aws(&[]);
+        let answers = move |asked: &Asked| secrets(asked).or_else(|| users(asked)).or_else(|| rest(asked));
+        let endpoint = AwsEndpoint::answering(answers).await;
+        let own = [
+            ("IDV_PROVIDER_URL", provider.url.as_str()),
+            ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
+            ("IDV_CALLBACK_URL", CALLBACK_URL),
+            ("IDV_ALLOWED_ORIGIN", "https://app.example.com"),
+            ("AWS_REGION", "us-east-1"),
+        ];
+        let all = [&own[..], more].concat();
+        let function = Function::start(binary, &settings(&endpoint.url, &all)).await;
+        Self { provider, endpoint, function }
+    }
+
+    /// The answer, or the text that Cognito would show.
+    pub(crate) async fn fire(&self, event: &Value) -> Result<Value, String> {
+        let answer = self.function.invoke(event.clone()).await;
+        answer.map_err(|error| error["error_message"].as_str().unwrap_or(&error.to_string()).to_owned())
+    }
+
+    pub(crate) fn last_record(&self) -> Value {
+        self.function.records().last().cloned().unwrap()
+    }
+
+    fn words(&self) -> Vec<String> {
+        let records = self.function.records();
+        records.iter().skip(1).map(|record| record["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What was put on the queue.
+    fn sent(&self) -> Vec<OutgoingMessage> {
+        let asked =
+            self.endpoint.take_asked().into_iter().filter(|asked| asked.target.ends_with("SendMessage"));
+        let text = |asked: &Asked, name: &str| asked.body[name].as_str().unwrap().to_owned();
+        asked
+            .map(|asked| OutgoingMessage {
+                body: text(&asked, "MessageBody"),
+                group_id: text(&asked, "MessageGroupId"),
+                deduplication_id: text(&asked, "MessageDeduplicationId"),
+                attributes: std::collections::BTreeMap::new(),
+            })
+            .collect()
+    }
+
+    /// Nothing of a person, and no secret, is in what the function prints.
+    fn nothing_leaked(&self) {
+        let output = self.function.output();
+        for word in ["CANARY", API_KEY, VERIFIER, "/session/", "/challenge/"] {
+            assert!(!output.contains(word), "{word} in {output}");
+        }
+    }
+}
+
+/// The common part (aws-lambda-rust-runtime, `example-cognito-event-userpools-*.json`).
+fn event(source: &str, username: &str, request: Value, response: Value) -> Value {
+    json!({
+        "version": "1",
+        "triggerSource": source,
+        "region": "us-east-1",
+        "userPoolId": POOL,
+        "userName": username,
+        "callerContext": { "awsSdkVersion": "aws-sdk-js-2.6.4", "clientId": "57b1b4c3example" },
+        "request": request,
+        "response": response,
+    })
+}
+
+fn sign_up(username: &str, attributes: Value, metadata: Value) -> Value {
+    let request = json!({ "userAttributes": attributes, "validationData": null, "clientMetadata": metadata });
+    let response = json!({ "autoConfirmUser": false, "autoVerifyEmail": false, "autoVerifyPhone": false });
+    event("PreSignUp_SignUp", username, request, response)
+}
+
+fn user(username: &str) -> UserReference {
+    UserReference { pool: PoolId::new(POOL).unwrap(), username: Username::new(username).unwrap() }
+}
+
+fn claim() -> String {
+    Claim::of_verifier(VERIFIER).unwrap().as_str().to_owned()
+}
+
+#[tokio::test]
+async fn a_sign_up_opens_one_session_and_the_event_goes_back_as_it_came() {
+    let rig = Rig::start(&[]).await;
+    // In the middle of a minute, so that the calls of one sign-up fall into one.
+    while SystemClock.now().unix_seconds() % 60 > 50 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let attributes = json!({ "email": "CANARY@example.com", "custom:idv_claim": claim() });
+    let mut asked = sign_up("CANARY-ada", attributes, Value::Null);
+    asked["request"]["somethingNew"] = json!({ "kept": [1, null] });
+    let answer = rig.fire(&asked).await;
+    assert_eq!(answer, Ok(asked.clone()), "{}", rig.function.output());
+
+    // Cognito calls up to three times: one session, over one connection.
+    for _ in 0..2 {
+        rig.fire(&asked).await.unwrap();
+    }
+    let calls = rig.provider.take_calls().await;
+    assert_eq!(calls.len(), 3);
+    let keys: BTreeSet<_> = calls.iter().map(|call| call["idempotency_key"].as_str().unwrap()).collect();
+    let connections: BTreeSet<_> = calls.iter().map(|call| call["connection"].as_u64().unwrap()).collect();
+    assert_eq!((keys.len(), connections.len()), (1, 1), "{calls:?}");
+    let body = &calls[0]["body"];
+    let binding = body["metadata"]["binding"].as_str().unwrap();
+    assert_eq!(
+        *body,
+        json!({
+            "document_types": ["drivers_license", "passport"],
+            "liveness_mode": "active",
+            "callback_url": CALLBACK_URL,
+            "metadata": {
+                "cognito_user_pool": POOL,
+                "cognito_username": "CANARY-ada",
+                "binding": binding,
+                "claim": claim(),
+            },
+        })
+    );
+    let token = BindingToken::new(binding).unwrap();
+    let now = SystemClock.now();
+    match Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding) {
+        Binding::StartedAt(start) => {
+            assert!(Binding::covers(start, now) && !Binding::covers(start, now.plus(Duration::from_secs(80))))
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(Binding::check(Some(&token), &user("bob"), &ring().binding), Binding::Forged);
+    let ids: BTreeSet<_> =
+        rig.function.records().iter().skip(1).map(|r| r["session_id"].to_string()).collect();
+    assert_eq!((ids.len(), rig.words()), (1, vec!["session_opened".to_owned(); 3]));
+
+    // Somebody else who takes the name within the minute gets a session of their own, with a claim or without.
+    for attributes in [
+        json!({ "email": "other@example.com" }),
+        json!({ "email": "another@example.com" }),
+        json!({ "email": "CANARY@example.com", "custom:idv_claim": "A".repeat(43) }),
+    ] {
+        rig.fire(&sign_up("CANARY-ada", attributes, json!({}))).await.unwrap();
+    }
+    let calls = rig.provider.take_calls().await;
+    let others: BTreeSet<_> = calls.iter().map(|call| call["idempotency_key"].as_str().unwrap()).collect();
+    assert!(others.len() == 3 && others.is_disjoint(&keys), "{calls:?}");
+    rig.nothing_leaked();
+}
+
+#[tokio::test]
+async fn what_is_no_sign_up_of_a_person_passes_through_untouched_and_costs_nothing() {
+    let rig = Rig::start(&[]).await;
+    let attributes = json!({ "email": "ada@example.com", "custom:ial": "3", "nothing": null });
+    let request = json!({ "userAttributes": attributes });
+    let sources = [
+        "PreSignUp_AdminCreateUser",
+        "PreSignUp_ExternalProvider",
+        "PostConfirmation_ConfirmSignUp",
+        "TokenGeneration_Authentication",
+        "TokenGeneration_RefreshTokens",
+        "CustomMessage_SignUp",
+        "SomethingOfNextYear",
+        "",
+    ];
+    for source in sources {
+        for response in [json!({}), Value::Null, json!({ "autoConfirmUser": true, "x": [null] })] {
+            let asked = event(source, "ada", request.clone(), response);
+            assert_eq!(rig.fire(&asked).await, Ok(asked.clone()), "{source}");
+        }
+    }
+    for odd in [json!({}), json!({ "triggerSource": 7 }), json!([]), json!("x"), Value::Null] {
+        assert_eq!(rig.fire(&odd).await, Ok(odd.clone()));
+    }
+    assert!(rig.provider.take_calls().await.is_empty());
+    assert!(rig.words().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_signs_up_with_assurance() {
+    let rig = Rig::start(&[("IDV_PROVIDER_DOWN", "admit")]).await;
+    let ours = ASSURANCE_ATTRIBUTES.iter().chain(&STAGING_ATTRIBUTES).map(|name| (*name).to_owned());
+    let spelt =
+        ["dev:custom:ial", "CUSTOM:IAL", "custom:Blockid_Sub", "dev:custom:fed_ial"].map(str::to_owned);
+    for name in ours.chain(spelt) {
+        for value in [json!("2"), json!(""), json!(2)] {
+            let attributes = json!({ "email": "CANARY@example.com", name.clone(): value });
+            let refused = rig.fire(&sign_up("CANARY", attributes, json!({}))).await;
+            assert_eq!(refused, Err("These details cannot be used to sign up.".to_owned()), "{name}");
+        }
+        assert_eq!(rig.last_record()["reason"], "assurance_attribute", "{name}");
+    }
+    // Names that Cognito itself would refuse, and a claim that is none.
+    for odd in [
+        with(sign_up("a b", json!({}), json!({})), "userName", json!("a b")),
+        with(sign_up("ada", json!({}), json!({})), "userPoolId", json!("elsewhere")),
+        sign_up("ada", json!({ "custom:idv_claim": "short" }), json!({})),
+    ] {
+        assert!(rig.fire(&odd).await.is_err(), "{odd}");
+    }
+    assert!(rig.provider.take_calls().await.is_empty(), "refused before anything is paid for");
+    rig.nothing_leaked();
+}
+
+#[tokio::test]
+async fn while_1kosmos_is_down_sign_ups_are_refused_or_let_through_as_configured() {
+    let troubles = [
+        (json!({ "on": OPEN, "status": 500, "times": 0 }), "OpenSession: 5xx", 2),
+        (json!({ "on": OPEN, "status": 429, "times": 0 }), "OpenSession: 429", 2),
+        (json!({ "on": OPEN, "status": 401, "times": 0 }), "OpenSession: 401", 2),
+        (json!({ "on": OPEN, "status": 400, "times": 0 }), "OpenSession: 400", 1),
+        (json!({ "on": OPEN, "drop": true, "times": 0 }), "OpenSession: no_answer", 2),
+        (json!({ "on": OPEN, "raw": "<html>CANARY", "times": 0 }), "OpenSession: bad_answer:json", 1),
+        (
+            json!({ "on": OPEN, "override": { "session_url": "javascript:1" }, "times": 0 }),
+            "OpenSession: bad_answer:session_url",
+            1,
+        ),
+        (json!({ "on": OPEN, "delay_ms": 6000, "times": 0 }), "OpenSession: timeout", 2),
+    ];
+    for (setting, word) in [("refuse", "sign_up_refused"), ("admit", "sign_up_unproofed")] {
+        let rig = Rig::start(&[("IDV_PROVIDER_DOWN", setting)]).await;
+        let asked = sign_up("CANARY-ada", json!({ "email": "CANARY@example.com" }), json!({}));
+        for (trouble, fault, tries) in &troubles {
+            rig.provider.behave().await;
+            rig.provider.control(trouble.clone()).await;
+            rig.provider.take_calls().await;
+            let begun = Instant::now();
+            let answer = rig.fire(&asked).await;
+            assert!(begun.elapsed() < Duration::from_millis(4900), "{fault}: Cognito waits 5 s");
+            let expected = if setting == "admit" { Ok(asked.clone()) } else { Err(NOT_NOW.to_owned()) };
+            assert_eq!(answer, expected, "{fault}");
+            let record = rig.last_record();
+            let told = (&record["event"], &record["reason"], &record["detail"]);
+            assert_eq!(told, (&json!(word), &json!("provider"), &json!(fault)));
+            let calls = rig.provider.take_calls().await;
+            let keys: BTreeSet<_> = calls.iter().map(|call| call["idempotency_key"].to_string()).collect();
+            assert_eq!(
+                (calls.len(), keys.len()),
+                (*tries, 1),
+                "{fault}: two tries of one request at the most"
+            );
+        }
+        // One fault that passes is not noticed.
+        rig.provider.behave().await;
+        rig.provider.control(json!({ "on": OPEN, "status": 503 })).await;
+        assert_eq!(rig.fire(&asked).await, Ok(asked.clone()));
+        assert_eq!(rig.last_record()["event"], "session_opened");
+        // Whoever brings a proof is never let through without it.
+        rig.provider.control(json!({ "on": SESSION, "status": 503, "times": 0 })).await;
+        let proof = json!({ "idv_session": "vs_1", "idv_verifier": VERIFIER });
+        assert_eq!(rig.fire(&sign_up("ada", json!({}), proof)).await, Err(NOT_NOW.to_owned()));
+        rig.nothing_leaked();
+    }
+}
+
+/// An API key that was changed works without a deployment, when the old one is not taken any more.
+#[tokio::test]
+async fn without_an_api_key_or_a_key_ring_nothing_is_let_through_as_proofed() {
+    let provider = OneKosmos::start().await;
+    let rest = aws(&[]);
+    let endpoint = AwsEndpoint::answering(move |asked| {
+        let missing = json!({ "__type": "ResourceNotFoundException", "message": "CANARY" });
+        if asked.body["SecretId"] == "idv/1kosmos" { Some((400, missing)) } else { rest(asked) }
+    })
+    .await;
+    let own = [
+        ("IDV_PROVIDER_URL", provider.url.as_str()),
+        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
+        ("IDV_CALLBACK_URL", CALLBACK_URL),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let function = Function::start(env!("CARGO_BIN_EXE_triggers"), &settings(&endpoint.url, &own)).await;
+    let refused = function.invoke(sign_up("ada", json!({}), json!({}))).await.unwrap_err();
+    assert!(refused.to_string().contains(NOT_NOW), "{refused}");
+    let record = function.records().last().cloned().unwrap();
+    assert_eq!(record["detail"], "GetSecretValue: ResourceNotFoundException");
+    assert!(!function.output().contains("CANARY") && provider.take_calls().await.is_empty());
+}
+
+// ── The proof came first (mechanism C) ─────────────────────────────────────────────────────────────────────────────
+
+/// Asks `POST /idv-session`.
+async fn ask_session(rig: &Rig, body: &Value) -> (u64, Value) {
+    let event = rest_event(&HttpMessage {
+        method: "POST".to_owned(),
+        path: "/idv-session".to_owned(),
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+        source_ip: "192.0.2.1".to_owned(),
+        received_at: SystemClock.now(),
+    });
+    let answer = rig.function.invoke(event).await.unwrap();
+    assert_eq!(answer["headers"]["access-control-allow-origin"], "https://app.example.com");
+    assert_eq!(answer["headers"]["cache-control"], "no-store");
+    let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    (answer["statusCode"].as_u64().unwrap(), body)
+}
+
+#[tokio::test]
+async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour() {
+    let desk = Rig::of(env!("CARGO_BIN_EXE_session"), &[("IDV_PROOF_FIRST", "allowed")]).await;
+    let before = json!({ "username": "CANARY-ada", "claim": claim(), "before_sign_up": true });
+    let (status, opened) = ask_session(&desk, &before).await;
+    assert_eq!(status, 200, "{opened} {}", desk.function.output());
+    let session = opened["session_id"].as_str().unwrap();
+    assert!(opened["session_url"].as_str().unwrap().starts_with(&desk.provider.url));
+    let asked = &desk.provider.take_calls().await[0]["body"];
+    assert!(asked["callback_url"].is_null(), "there is nobody yet to call back about");
+    desk.nothing_leaked();
+
+    // The triggers' function asks the same 1Kosmos.
+    let endpoint = AwsEndpoint::answering({
+        let rest = aws(&[]);
+        move |asked: &Asked| secrets(asked).or_else(|| rest(asked))
+    })
+    .await;
+    let own = [
+        ("IDV_PROVIDER_URL", desk.provider.url.as_str()),
+        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
+        ("IDV_CALLBACK_URL", CALLBACK_URL),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let function = Function::start(env!("CARGO_BIN_EXE_triggers"), &settings(&endpoint.url, &own)).await;
+    let rig = Rig { provider: desk.provider, endpoint, function };
+    let metadata = json!({ "idv_session": session, "idv_verifier": VERIFIER });
+    let good = sign_up("CANARY-ada", json!({ "email": "CANARY@example.com" }), metadata.clone());
+    let no = "The proof of identity was not accepted. Please start again.".to_owned();
+
+    assert_eq!(rig.fire(&good).await, Err(no.clone()));
+    assert_eq!(rig.last_record()["reason"], "session_pending");
+    rig.provider.decide(json!({ "session": session, "as": "approved" })).await;
+
+    let now = SystemClock.now();
+    let overrides = |member: Value| json!({ "on": SESSION, "override": member });
+    let elsewhere = |name: &str, value: &str| {
+        let mut metadata = asked["metadata"].clone();
+        metadata[name] = json!(value);
+        overrides(json!({ "metadata": metadata }))
+    };
+    let stale = now.minus(Duration::from_secs(16 * 60)).to_string();
+    let old = now.minus(Duration::from_secs(61 * 60));
+    let old_binding = Binding::issue(&ring().binding[0], &user("CANARY-ada"), old).unwrap();
+    let refusals: Vec<(&str, Value, Option<Value>)> = vec![
+        ("session_of_another", sign_up("CANARY-bob", json!({}), metadata.clone()), None),
+        ("session_of_another", with(good.clone(), "userPoolId", json!("us-east-1_Other")), None),
+        (
+            "claim_mismatch",
+            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_verifier", json!("B".repeat(43)))),
+            None,
+        ),
+        ("no_verifier", sign_up("CANARY-ada", json!({}), json!({ "idv_session": session })), None),
+        (
+            "session_unknown",
+            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_session", json!("vs_unknown"))),
+            None,
+        ),
+        (
+            "session_malformed",
+            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_session", json!("../../x"))),
+            None,
+        ),
+        (
+            "session_malformed",
+            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_session", json!(".."))),
+            None,
+        ),
+        ("session_of_another", good.clone(), Some(overrides(json!({ "session_id": "vs_other" })))),
+        ("session_of_another", good.clone(), Some(elsewhere("cognito_username", "CANARY-bob"))),
+        ("session_not_bound", good.clone(), Some(elsewhere("binding", "b1.1.00"))),
+        ("session_not_bound", good.clone(), Some(elsewhere("binding", ""))),
+        ("session_not_fresh", good.clone(), Some(elsewhere("binding", old_binding.as_str()))),
+        ("claim_mismatch", good.clone(), Some(elsewhere("claim", &"C".repeat(43)))),
+        ("session_not_fresh", good.clone(), Some(overrides(json!({ "occurred_at": stale })))),
+        ("session_not_approved", good.clone(), Some(overrides(json!({ "status": "declined" })))),
+        ("session_insufficient", good.clone(), Some(overrides(json!({ "ial": 1 })))),
+        ("session_insufficient", good.clone(), Some(overrides(json!({ "liveness_verified": false })))),
+        ("session_insufficient", good.clone(), Some(overrides(json!({ "match_result": false })))),
+    ];
+    for (reason, asked, trouble) in refusals {
+        if let Some(trouble) = trouble {
+            rig.provider.control(trouble).await;
+        }
+        assert_eq!(rig.fire(&asked).await, Err(no.clone()), "{reason}");
+        assert_eq!(rig.last_record()["reason"], reason, "{}", rig.last_record());
+    }
+    assert!(rig.sent().is_empty(), "nothing refused is on the queue");
+
+    // The right one; and Cognito's second call for it is the same message.
+    assert_eq!(rig.fire(&good).await, Ok(good.clone()));
+    assert_eq!(rig.fire(&good).await, Ok(good.clone()));
+    let sent = rig.sent();
+    assert_eq!((sent.len(), &sent[0].deduplication_id), (2, &sent[1].deduplication_id));
+    assert_eq!(rig.last_record()["event"], "asserted");
+    rig.nothing_leaked();
+
+    // The consumer takes it by the same rules, for the user who is created now and for nobody else.
+    let envelope = Envelope::open(&sent[0].body, &ring().seal).unwrap_or_else(|_| panic!("not sealed by us"));
+    assert_eq!(
+        (envelope.key_id.as_str(), envelope.event().unwrap().session.as_str()),
+        ("session-result", session)
+    );
+    let (confirmed, attributes) =
+        settled_by_the_consumer(&sent[0], "CANARY-ada", now.plus(Duration::from_secs(3))).await;
+    assert!(confirmed && attributes.contains("custom:blockid_sub"), "{attributes}");
+    let later = now.plus(Duration::from_secs(300));
+    assert_eq!(settled_by_the_consumer(&sent[0], "CANARY-ada", later).await, (false, String::new()));
+}
+
+/// Runs the consumer function on a message, for a user of this name who was created then: whether it confirmed them, and what
+/// it wrote.
+async fn settled_by_the_consumer(
+    message: &OutgoingMessage,
+    username: &'static str,
+    created: idv_callback::timestamp::Timestamp,
+) -> (bool, String) {
+    let seconds = created.unix_millis() / 1000;
+    let rest = aws(&[]);
+    let endpoint = AwsEndpoint::answering(move |asked| {
+        let user = json!({ "Username": username, "UserStatus": "UNCONFIRMED", "UserCreateDate": seconds, "UserAttributes": [] });
+        if asked.target.ends_with("AdminGetUser") { Some((200, user)) } else { rest(asked) }
+    })
+    .await;
+    let required = settings(&endpoint.url, &[("IDV_BINDING", "required")]);
+    let function = Function::start(env!("CARGO_BIN_EXE_consumer"), &required).await;
+    let world = World::new();
+    world.queues.callbacks.send(message.clone()).await.unwrap();
+    function.invoke(batch_event(&world.receive().await)).await.unwrap();
+    let asked = endpoint.take_asked();
+    let find = |call: &str| asked.iter().find(|asked| asked.target.ends_with(call));
+    let written = find("AdminUpdateUserAttributes").map(|asked| asked.body.to_string()).unwrap_or_default();
+    (find("AdminConfirmSignUp").is_some(), written)
+}
+
+// ── The link to the session ────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_else() {
+    let created = SystemClock.now().unix_seconds();
+    let status: std::sync::Arc<std::sync::Mutex<(Value, &str)>> =
+        std::sync::Arc::new(std::sync::Mutex::new((json!([]), "UNCONFIRMED")));
+    let shown = std::sync::Arc::clone(&status);
+    let rig = Rig::with_users(env!("CARGO_BIN_EXE_session"), &[], move |asked| {
+        let name = asked.body["Username"].as_str().unwrap_or_default();
+        if !asked.target.ends_with("AdminGetUser") || name != "CANARY-ada" && name != "ada@example.com" {
+            return None;
+        }
+        let (more, status) = shown.lock().unwrap().clone();
+        let mut attributes = vec![
+            json!({ "Name": "sub", "Value": SUB }),
+            json!({ "Name": "custom:idv_claim", "Value": claim() }),
+        ];
+        attributes.extend(more.as_array().unwrap().clone());
+        Some((200, json!({
+            "Username": "CANARY-ada", "UserStatus": status, "UserCreateDate": created, "UserAttributes": attributes,
+        })))
+    })
+    .await;
+    let of = |name: &str, verifier: &str, open: bool| json!({ "username": name, "verifier": verifier, "open": open });
+
+    let (code, body) = ask_session(&rig, &of("CANARY-ada", VERIFIER, true)).await;
+    assert_eq!(
+        (code, &body["status"], &body["confirmed"]),
+        (200, &json!("waiting"), &json!(false)),
+        "{body}"
+    );
+    let url = body["session_url"].clone();
+    assert!(url.as_str().unwrap().starts_with(&rig.provider.url), "{body}");
+    let (_, again) = ask_session(&rig, &of("CANARY-ada", VERIFIER, true)).await;
+    assert_eq!(again["session_url"], url, "the same session, not another");
+    let (_, looked) = ask_session(&rig, &of("CANARY-ada", VERIFIER, false)).await;
+    assert!(looked["session_url"].is_null() && looked["status"] == "waiting", "{looked}");
+
+    // It is the very session that the sign-up opened, where that was in the minute in which the user was created.
+    let endpoint = AwsEndpoint::answering({
+        let rest = aws(&[]);
+        move |asked: &Asked| secrets(asked).or_else(|| rest(asked))
+    })
+    .await;
+    let own = [
+        ("IDV_PROVIDER_URL", rig.provider.url.as_str()),
+        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
+        ("IDV_CALLBACK_URL", CALLBACK_URL),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let triggers = Function::start(env!("CARGO_BIN_EXE_triggers"), &settings(&endpoint.url, &own)).await;
+    rig.provider.take_calls().await;
+    triggers.invoke(sign_up("CANARY-ada", json!({ "custom:idv_claim": claim() }), json!({}))).await.unwrap();
+    ask_session(&rig, &of("CANARY-ada", VERIFIER, true)).await;
+    let calls = rig.provider.take_calls().await;
+    if SystemClock.now().unix_seconds() / 60 == created / 60 {
+        assert_eq!(calls[0]["idempotency_key"], calls[1]["idempotency_key"]);
+        assert_eq!(calls[0]["body"], calls[1]["body"]);
+    }
+
+    // Anybody else: one answer for all of them, and no session is opened.
+    rig.provider.take_calls().await;
+    let mut answers = BTreeSet::new();
+    for (name, verifier) in [
+        ("CANARY-ada", "B".repeat(43)),
+        ("nobody", VERIFIER.to_owned()),
+        ("nobody", "B".repeat(43)),
+        ("ada@example.com", VERIFIER.to_owned()),
+    ] {
+        let (code, body) = ask_session(&rig, &of(name, &verifier, true)).await;
+        answers.insert(format!("{code} {body}"));
+    }
+    let (_, before) =
+        ask_session(&rig, &json!({ "username": "x", "claim": claim(), "before_sign_up": true })).await;
+    answers.insert(format!("404 {before}"));
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(answers.first().unwrap().starts_with("404 "), "{answers:?}");
+    for malformed in [
+        json!({}),
+        json!([]),
+        of("CANARY-ada", "short", true),
+        of("a b", VERIFIER, true),
+        with(of("x", VERIFIER, true), "more", json!(1)),
+    ] {
+        assert_eq!(ask_session(&rig, &malformed).await.0, 400, "{malformed}");
+    }
+    assert!(rig.provider.take_calls().await.is_empty());
+    assert!(rig.words().contains(&"session_withheld".to_owned()), "{:?}", rig.words());
+
+    // After a session that came to nothing there is another; after a decision there is none.
+    let attribute = |name: &str, value: &str| json!({ "Name": name, "Value": value });
+    let receipt = format!("1 2026-11-22T10:00:00.000Z evt_1 {}", "0".repeat(64));
+    for (word, opens) in [
+        ("expired", true),
+        ("abandoned", true),
+        ("insufficient", true),
+        ("declined", false),
+        ("in_review", false),
+        ("approved", false),
+    ] {
+        let more = json!([attribute("custom:idv_status", word), attribute("custom:idv_receipt", &receipt)]);
+        *status.lock().unwrap() = (more, if word == "approved" { "CONFIRMED" } else { "UNCONFIRMED" });
+        let (_, body) = ask_session(&rig, &of("CANARY-ada", VERIFIER, true)).await;
+        assert_eq!((&body["status"], body["session_url"].is_string()), (&json!(word), opens), "{body}");
+        assert_eq!(body["confirmed"], word == "approved");
+        assert!(!opens || body["session_url"] != url, "another session than the one that ended");
+    }
+    rig.provider.control(json!({ "on": OPEN, "status": 500, "times": 0 })).await;
+    *status.lock().unwrap() = (json!([]), "UNCONFIRMED");
+    assert_eq!(ask_session(&rig, &of("CANARY-ada", VERIFIER, true)).await.0, 503);
+    rig.nothing_leaked();
+}
+
+// ── Step-up ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn proofed() -> Value {
+    json!({
+        "sub": SUB,
+        "email": "CANARY@example.com",
+        "custom:blockid_sub": SUBJECT,
+        "custom:ial": "2",
+        "custom:idv_status": "approved",
+        "custom:idv_expires_at": "2100-01-01T00:00:00.000Z",
+        "cognito:user_status": "CONFIRMED",
+    })
+}
+
+fn past(name: &str, result: bool, note: &str) -> Value {
+    json!({ "challengeName": name, "challengeResult": result, "challengeMetadata": note })
+}
+
+fn srp() -> Value {
+    past("SRP_A", true, "")
+}
+
+fn password(right: bool) -> Value {
+    past("PASSWORD_VERIFIER", right, "")
+}
+
+fn face(right: bool, id: &str) -> Value {
+    past("CUSTOM_CHALLENGE", right, &format!("idv-step-up/1 {id}"))
+}
+
+fn define(session: Value, attributes: Value, not_found: bool) -> Value {
+    let request = json!({ "userAttributes": attributes, "session": session, "clientMetadata": null, "userNotFound": not_found });
+    let response = json!({ "challengeName": null, "issueTokens": null, "failAuthentication": null });
+    event("DefineAuthChallenge_Authentication", "CANARY-ada", request, response)
+}
+
+fn ask(name: &str) -> Value {
+    json!({ "challengeName": name, "issueTokens": false, "failAuthentication": false })
+}
+
+#[tokio::test]
+async fn tokens_are_issued_for_password_and_face_and_for_nothing_less() {
+    let tokens = || json!({ "challengeName": null, "issueTokens": true, "failAuthentication": false });
+    let fail = || json!({ "challengeName": null, "issueTokens": false, "failAuthentication": true });
+    let without = |name: &str| {
+        let mut attributes = proofed();
+        attributes.as_object_mut().unwrap().remove(name);
+        attributes
+    };
+    let but = |name: &str, value: &str| with(proofed(), name, json!(value));
+    let whole = || json!([srp(), password(true), face(true, "ch_1")]);
+    let unnoted = |right: bool| json!({ "challengeName": "CUSTOM_CHALLENGE", "challengeResult": right, "challengeMetadata": null });
+
+    let rig = Rig::start(&[]).await;
+    let cases = [
+        // The road.
+        (json!([srp()]), proofed(), ask("PASSWORD_VERIFIER")),
+        (json!([srp(), password(true)]), proofed(), ask("CUSTOM_CHALLENGE")),
+        (whole(), proofed(), tokens()),
+        (json!([srp(), password(true), face(false, "ch_1"), face(true, "ch_1")]), proofed(), tokens()),
+        (
+            json!([srp(), password(true), past("SOFTWARE_TOKEN_MFA", true, ""), face(true, "ch_1")]),
+            proofed(),
+            tokens(),
+        ),
+        (json!([srp(), password(true), unnoted(true)]), proofed(), tokens()),
+        // Nothing but the beginning of the password's protocol, whose result is true from the start.
+        (json!([]), proofed(), fail()),
+        (Value::Null, proofed(), fail()),
+        (json!([face(true, "ch_1")]), proofed(), fail()),
+        (json!([srp(), face(true, "ch_1")]), proofed(), fail()),
+        (json!([password(true), face(true, "ch_1")]), proofed(), fail()),
+        (json!([srp(), srp()]), proofed(), fail()),
+        (json!([srp(), password(false)]), proofed(), fail()),
+        (json!([srp(), password(false), face(true, "ch_1")]), proofed(), fail()),
+        (json!([srp(), password(true), face(true, "ch_1"), past("SRP_A", true, "")]), proofed(), fail()),
+        (json!([srp(), password(true), past("SMS_MFA", false, ""), face(true, "ch_1")]), proofed(), fail()),
+        (json!([srp(), password(true), past("ADMIN_NO_SRP_AUTH", true, "")]), proofed(), fail()),
+        (json!([past("ADMIN_NO_SRP_AUTH", true, ""), face(true, "ch_1")]), proofed(), fail()),
+        (json!([srp(), password(true), past("SOMETHING_NEW", true, "")]), proofed(), fail()),
+        (
+            json!([srp(), password(true), { "challengeName": "CUSTOM_CHALLENGE", "challengeResult": "true" }]),
+            proofed(),
+            ask("CUSTOM_CHALLENGE"),
+        ),
+        // Attempts: three challenges; answers to one challenge that came too early are not three.
+        (
+            json!([srp(), password(true), face(false, "a"), face(false, "a"), face(false, "a")]),
+            proofed(),
+            ask("CUSTOM_CHALLENGE"),
+        ),
+        (
+            json!([srp(), password(true), face(false, "a"), face(false, "b")]),
+            proofed(),
+            ask("CUSTOM_CHALLENGE"),
+        ),
+        (
+            json!([srp(), password(true), face(false, "a"), face(false, "b"), face(false, "c")]),
+            proofed(),
+            fail(),
+        ),
+        (json!([srp(), password(true), unnoted(false), unnoted(false), unnoted(false)]), proofed(), fail()),
+        // Whoever has no assurance that counts has no face to show.
+        (json!([srp(), password(true)]), without("custom:blockid_sub"), fail()),
+        (whole(), without("custom:blockid_sub"), fail()),
+        (whole(), but("custom:blockid_sub", ""), fail()),
+        (whole(), without("custom:ial"), fail()),
+        (whole(), but("custom:ial", "1"), fail()),
+        (whole(), but("custom:ial", "0"), fail()),
+        (whole(), but("custom:ial", "high"), fail()),
+        (whole(), without("custom:idv_status"), fail()),
+        (whole(), but("custom:idv_status", "declined"), fail()),
+        (whole(), but("custom:idv_expires_at", "2020-01-01T00:00:00.000Z"), fail()),
+        (whole(), but("custom:idv_expires_at", "soon"), fail()),
+        (whole(), Value::Null, fail()),
+    ];
+    for (session, attributes, expected) in cases {
+        let asked = define(session, attributes, false);
+        let answer = rig.fire(&asked).await.unwrap();
+        assert_eq!(answer["response"], expected, "{asked}");
+        assert_eq!(with(answer, "response", Value::Null), with(asked, "response", Value::Null));
+    }
+    // Somebody who does not exist goes the same road, and nowhere.
+    for (session, expected) in [
+        (json!([srp()]), ask("PASSWORD_VERIFIER")),
+        (json!([srp(), password(false)]), fail()),
+        (whole(), fail()),
+        (json!([srp(), password(true)]), fail()),
+    ] {
+        let answer = rig.fire(&define(session, proofed(), true)).await.unwrap();
+        assert_eq!(answer["response"], expected);
+    }
+    let refused = rig.function.records().into_iter().filter(|record| record["event"] == "step_up_refused");
+    let reasons: BTreeSet<_> = refused.map(|record| record["reason"].as_str().unwrap().to_owned()).collect();
+    let expected = [
+        "level",
+        "no_password",
+        "no_user",
+        "not_proofed",
+        "password",
+        "proof_expired",
+        "record_unreadable",
+        "second_factor",
+        "too_many_attempts",
+        "unknown_challenge",
+    ];
+    assert_eq!(reasons.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    rig.nothing_leaked();
+
+    // Where the biometric alone is asked for, by configuration.
+    let alone = Rig::start(&[("IDV_FIRST_FACTOR", "none")]).await;
+    for (session, attributes, not_found, expected) in [
+        (json!([]), proofed(), false, ask("CUSTOM_CHALLENGE")),
+        (json!([face(true, "a")]), proofed(), false, tokens()),
+        (json!([]), json!({}), true, ask("CUSTOM_CHALLENGE")),
+        (json!([face(false, "a")]), json!({}), true, ask("CUSTOM_CHALLENGE")),
+        (json!([face(true, "a")]), json!({}), true, fail()),
+        (json!([face(true, "a")]), without("custom:blockid_sub"), false, fail()),
+        (json!([]), without("custom:blockid_sub"), false, ask("CUSTOM_CHALLENGE")),
+        (json!([srp(), password(false)]), proofed(), false, fail()),
+        (json!([face(false, "a"), face(false, "b"), face(false, "c")]), json!({}), true, fail()),
+    ] {
+        let asked = define(session, attributes, not_found);
+        assert_eq!(alone.fire(&asked).await.unwrap()["response"], expected, "{asked}");
+    }
+}
+
+fn create(session: Value, metadata: Value) -> Value {
+    let request = json!({
+        "userAttributes": proofed(), "challengeName": "CUSTOM_CHALLENGE", "session": session, "clientMetadata": metadata,
+        "userNotFound": false,
+    });
+    let response = json!({ "publicChallengeParameters": null, "privateChallengeParameters": null, "challengeMetadata": null });
+    event("CreateAuthChallenge_Authentication", "CANARY-ada", request, response)
+}
+
+/// The answer to a challenge that was created.
+fn verify(created: &Value, answer: &str) -> Value {
+    let request = json!({
+        "userAttributes": proofed(),
+        "privateChallengeParameters": created["response"]["privateChallengeParameters"],
+        "challengeAnswer": answer,
+        "clientMetadata": null,
+        "userNotFound": false,
+    });
+    event(
+        "VerifyAuthChallengeResponse_Authentication",
+        "CANARY-ada",
+        request,
+        json!({ "answerCorrect": null }),
+    )
+}
+
+fn begun() -> Value {
+    json!([srp(), password(true)])
+}
+
+fn nonce(of: char) -> Value {
+    json!({ "reason_code": "high_value_transaction", "idv_nonce": of.to_string().repeat(22) })
+}
+
+impl Rig {
+    /// Starts a challenge in a sign-in of its own.
+    async fn created(&self) -> (Value, String) {
+        let created =
+            self.fire(&create(begun(), json!({ "reason_code": "high_value_transaction" }))).await.unwrap();
+        let id =
+            created["response"]["publicChallengeParameters"]["challenge_id"].as_str().unwrap().to_owned();
+        (created, id)
+    }
+
+    async fn is_correct(&self, created: &Value, answer: &str) -> bool {
+        let answered = self.fire(&verify(created, answer)).await.unwrap();
+        answered["response"]["answerCorrect"].as_bool().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_step_up_is_passed_by_the_proofed_face_for_this_challenge_and_by_nothing_else() {
+    let rig = Rig::start(&[]).await;
+    let (created, id) = rig.created().await;
+    let public = &created["response"]["publicChallengeParameters"];
+    assert_eq!((&public["status"], &public["attempt"]), (&json!("started"), &json!("1")));
+    assert!(public["challenge_url"].as_str().unwrap().starts_with(&rig.provider.url));
+    assert_eq!(created["response"]["challengeMetadata"], format!("idv-step-up/1 {id}"));
+    let calls = rig.provider.take_calls().await;
+    let body = json!({ "user_id": SUBJECT, "reason_code": "high_value_transaction", "timeout_seconds": 300 });
+    assert_eq!((&calls[0]["path"], &calls[0]["body"]), (&json!("/v1/auth/stepup"), &body));
+    assert_eq!(calls.iter().filter(|call| call["method"] == "POST").count(), 1);
+    rig.provider.decide(json!({ "challenge": id })).await;
+    assert!(rig.is_correct(&created, &id).await, "{}", rig.function.output());
+    let record = rig.last_record();
+    assert_eq!((&record["event"], &record["challenge_id"]), (&json!("step_up_passed"), &json!(id)));
+    // On the thread of the user, who is known by pseudonym.
+    let pseudonym = idv_callback::audit::pseudonym(&ring().audit, &PoolId::new(POOL).unwrap(), SUB);
+    assert_eq!(record["user"], pseudonym);
+
+    // What is not the proofed person's yes to this challenge.
+    let over = |member: Value| json!({ "on": ANSWER, "override": member });
+    for (reason, decision, trouble) in [
+        ("no_match", json!({ "match_result": false }), None),
+        ("no_liveness", json!({ "liveness_verified": false }), None),
+        ("expired", json!({ "as": "expired" }), None),
+        ("wrong_subject", json!({}), Some(over(json!({ "user_id": "did:blockid:somebody-else" })))),
+        ("wrong_challenge", json!({}), Some(over(json!({ "challenge_id": "ch_of_somebody_else" })))),
+        ("unknown_challenge", json!({}), Some(json!({ "on": ANSWER, "status": 404 }))),
+    ] {
+        let (created, id) = rig.created().await;
+        let mut decision = decision;
+        decision["challenge"] = json!(id);
+        rig.provider.decide(decision).await;
+        if let Some(trouble) = trouble {
+            rig.provider.control(trouble).await;
+        }
+        assert!(!rig.is_correct(&created, &id).await, "{reason}");
+        let record = rig.last_record();
+        assert_eq!((&record["event"], &record["reason"]), (&json!("step_up_failed"), &json!(reason)));
+    }
+    // Answers that 1Kosmos does not give outright.
+    for odd in
+        [json!({ "match_result": "true" }), json!({ "liveness_verified": null }), json!({ "status": "done" })]
+    {
+        let (created, id) = rig.created().await;
+        rig.provider.decide(json!({ "challenge": id })).await;
+        rig.provider.control(over(odd.clone())).await;
+        assert!(!rig.is_correct(&created, &id).await, "{odd}");
+        assert_eq!(rig.last_record()["reason"], "provider");
+    }
+    // Another challenge's id as the answer; none of ours; no private parameters; assurance lost in between; nobody.
+    let (created, id) = rig.created().await;
+    let (other, other_id) = rig.created().await;
+    for challenge in [&id, &other_id] {
+        rig.provider.decide(json!({ "challenge": challenge })).await;
+    }
+    assert!(!rig.is_correct(&created, &other_id).await && !rig.is_correct(&other, &id).await);
+    assert!(!rig.is_correct(&created, "").await && !rig.is_correct(&json!({ "response": {} }), &id).await);
+    for (name, value) in
+        [("custom:ial", "0"), ("custom:idv_status", "declined"), ("custom:blockid_sub", "did:blockid:other")]
+    {
+        let mut asked = verify(&created, &id);
+        asked["request"]["userAttributes"][name] = json!(value);
+        assert_eq!(rig.fire(&asked).await.unwrap()["response"]["answerCorrect"], false, "{name}");
+    }
+    let mut nobody = verify(&created, &id);
+    nobody["request"]["userNotFound"] = json!(true);
+    assert_eq!(rig.fire(&nobody).await.unwrap()["response"]["answerCorrect"], false);
+    assert!(rig.is_correct(&created, &id).await, "and the right one still is");
+    rig.nothing_leaked();
+}
+
+#[tokio::test]
+async fn a_late_answer_is_not_yet_and_is_asked_again_without_a_new_push() {
+    let rig = Rig::start(&[]).await;
+    let (created, id) = rig.created().await;
+    rig.provider.take_calls().await;
+    let begun_at = Instant::now();
+    assert!(!rig.is_correct(&created, &id).await);
+    assert!(begun_at.elapsed() < Duration::from_millis(4900), "Cognito waits 5 s");
+    assert_eq!(rig.last_record()["event"], "step_up_pending");
+    assert!(rig.provider.take_calls().await.len() > 3, "it is asked for while there is time");
+
+    // The next round is the same challenge, said to be pending.
+    let again =
+        rig.fire(&create(json!([srp(), password(true), face(false, &id)]), Value::Null)).await.unwrap();
+    let public = &again["response"]["publicChallengeParameters"];
+    assert_eq!(*public, json!({ "challenge_id": id, "status": "pending", "attempt": "1" }));
+    assert!(!rig.provider.take_paths().await.contains(&STEP_UP.to_owned()), "no new push");
+    // While 1Kosmos cannot be asked, neither.
+    rig.provider.control(json!({ "on": ANSWER, "status": 500, "times": 0 })).await;
+    rig.fire(&create(json!([srp(), password(true), face(false, &id)]), Value::Null)).await.unwrap();
+    assert!(!rig.provider.take_paths().await.contains(&STEP_UP.to_owned()), "no new push");
+    assert!(!rig.is_correct(&again, &id).await);
+    assert_eq!(
+        (&rig.last_record()["event"], &rig.last_record()["reason"]),
+        (&json!("step_up_pending"), &json!("provider"))
+    );
+    rig.provider.behave().await;
+
+    // The person answers while it is being asked for.
+    let (asked, _) = tokio::join!(rig.is_correct(&again, &id), async {
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        rig.provider.decide(json!({ "challenge": id })).await
+    });
+    assert!(asked);
+
+    // After a no there is a new challenge, up to three.
+    let (_, first) = rig.created().await;
+    rig.provider.decide(json!({ "challenge": first, "match_result": false })).await;
+    let session = json!([srp(), password(true), face(false, &first)]);
+    let second = rig.fire(&create(session, Value::Null)).await.unwrap();
+    let public = &second["response"]["publicChallengeParameters"];
+    assert_eq!((&public["status"], &public["attempt"]), (&json!("started"), &json!("2")));
+    assert_ne!(public["challenge_id"], first);
+
+    // 1Kosmos down: no challenge, and a text that says nothing from inside.
+    rig.provider.control(json!({ "on": STEP_UP, "status": 500, "times": 0 })).await;
+    assert_eq!(rig.fire(&create(begun(), Value::Null)).await, Err(NOT_NOW.to_owned()));
+    assert_eq!(rig.last_record()["reason"], "provider");
+    rig.nothing_leaked();
+}
+
+#[tokio::test]
+async fn one_round_is_one_challenge_and_an_old_answer_is_good_for_nothing() {
+    let rig = Rig::start(&[]).await;
+    while SystemClock.now().unix_seconds() % 60 > 50 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let id_of = |created: &Value| {
+        created["response"]["publicChallengeParameters"]["challenge_id"].as_str().unwrap().to_owned()
+    };
+    let asked = create(begun(), nonce('n'));
+    let (first, second) = (rig.fire(&asked).await.unwrap(), rig.fire(&asked).await.unwrap());
+    assert_eq!(id_of(&first), id_of(&second), "Cognito's second call for one round");
+    let other = rig.fire(&create(begun(), nonce('m'))).await.unwrap();
+    assert_ne!(id_of(&other), id_of(&first), "another sign-in");
+    // Without a nonce, or with one that anybody could guess, no two calls share a challenge.
+    for metadata in [Value::Null, json!({ "idv_nonce": "1" })] {
+        let (one, two) = (
+            rig.fire(&create(begun(), metadata.clone())).await.unwrap(),
+            rig.fire(&create(begun(), metadata)).await.unwrap(),
+        );
+        assert_ne!(id_of(&one), id_of(&two));
+    }
+    // Answered once, it does not let a second sign-in in.
+    rig.provider.decide(json!({ "challenge": id_of(&first) })).await;
+    assert!(rig.is_correct(&first, &id_of(&first)).await);
+    let replayed = rig.fire(&asked).await.unwrap();
+    assert_ne!(id_of(&replayed), id_of(&first), "a new push");
+    assert!(!rig.is_correct(&replayed, &id_of(&first)).await);
+    // What the app says it is for is told where it is a known word.
+    rig.fire(&create(begun(), json!({ "reason_code": "to_CANARY".to_lowercase() }))).await.unwrap();
+    assert_eq!(rig.last_record()["reason"], "other");
+    rig.fire(&create(begun(), json!({ "reason_code": "To John!" }))).await.unwrap();
+    assert_eq!(rig.last_record()["reason"], "sign_in");
+}
+
+#[tokio::test]
+async fn without_a_password_before_it_nobody_learns_who_exists() {
+    let rig = Rig::start(&[("IDV_FIRST_FACTOR", "none")]).await;
+    let mut seen = Vec::new();
+    for (attributes, not_found) in [(proofed(), false), (json!({}), true), (json!({ "sub": SUB }), false)] {
+        let mut asked = create(json!([]), Value::Null);
+        asked["request"]["userAttributes"] = attributes.clone();
+        asked["request"]["userNotFound"] = json!(not_found);
+        rig.provider.take_calls().await;
+        let created = rig.fire(&asked).await.unwrap();
+        let public = created["response"]["publicChallengeParameters"].clone();
+        let id = public["challenge_id"].as_str().unwrap().to_owned();
+        let mut answered = verify(&created, &id);
+        answered["request"]["userAttributes"] = attributes;
+        answered["request"]["userNotFound"] = json!(not_found);
+        let form =
+            (id.len(), id.chars().all(|c| c.is_ascii_hexdigit()), with(public, "challenge_id", json!("")));
+        seen.push((form, rig.provider.take_calls().await.len()));
+        let answer = rig.fire(&answered).await.unwrap();
+        assert_eq!(answer["response"]["answerCorrect"], false);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+    rig.nothing_leaked();
+}
+
+// ── Federation ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn inbound(provider: &str, claims: Value) -> Value {
+    let request = json!({
+        "providerName": provider,
+        "providerType": "OIDC",
+        "attributes": { "tokenResponse": { "id_token": "CANARY" }, "idToken": claims, "userInfo": {} },
+    });
+    event("InboundFederation_ExternalProvider", "CANARY", request, json!({ "userAttributesToMap": {} }))
+}
+
+/// A federated user who is about to get tokens.
+fn hosted(username: &str, identities: &Value, staged: &[(&str, &str)]) -> Value {
+    let mut attributes = json!({ "sub": SUB, "cognito:user_status": "EXTERNAL_PROVIDER", "identities": identities.to_string() });
+    for (name, value) in staged {
+        attributes[*name] = json!(value);
+    }
+    let request = json!({ "userAttributes": attributes, "groupConfiguration": { "groupsToOverride": [] }, "clientMetadata": null });
+    event("TokenGeneration_HostedAuth", username, request, json!({ "claimsOverrideDetails": null }))
+}
+
+#[tokio::test]
+async fn a_federated_level_is_read_from_amr_and_promoted_by_what_only_cognito_writes() {
+    let rig = Rig::start(&[]).await;
+    let claims = |amr: Value| json!({ "sub": "CANARY-7", "email": "c@example.com", "amr": amr, "ial": "3", "ssn": "CANARY", "iss": "x" });
+    for (amr, ial) in [
+        (json!(["face", "/assurance/ial/2"]), "2"),
+        (json!("[\"/assurance/ial/2/\"]"), "2"),
+        (json!(["pwd"]), "0"),
+        (Value::Null, "0"),
+    ] {
+        let answer = rig.fire(&inbound("OneKosmos", claims(amr.clone()))).await.unwrap();
+        let expected = json!({ "sub": "CANARY-7", "email": "c@example.com", "ial": ial });
+        assert_eq!(answer["response"]["userAttributesToMap"], expected, "{amr}");
+    }
+    assert_eq!(rig.words(), ["federation_unreadable", "federation_unreadable"]);
+    let other = rig.fire(&inbound("Google", claims(json!(["/assurance/ial/3"])))).await.unwrap();
+    assert_eq!(
+        other["response"]["userAttributesToMap"],
+        json!({}),
+        "another provider's claims stay as they are"
+    );
+
+    let now = SystemClock.now();
+    let identity = |provider: &str, user_id: &str| {
+        json!([{ "userId": user_id, "providerName": provider, "providerType": "OIDC", "issuer": null, "primary": "true",
+                 "dateCreated": now.unix_millis().to_string() }])
+    };
+    let staged = [("custom:fed_sub", "CANARY-7"), ("custom:fed_ial", "2")];
+    let name = "OneKosmos_CANARY-7";
+    let good = hosted(name, &identity("OneKosmos", "CANARY-7"), &staged);
+    assert_eq!(rig.fire(&good).await, Ok(good.clone()));
+    let sent = rig.sent();
+    assert_eq!(sent.len(), 1, "{}", rig.function.output());
+    assert_eq!(rig.last_record()["event"], "asserted");
+    let (confirmed, written) = settled_by_the_consumer(&sent[0], name, now).await;
+    assert!(
+        written.contains(r#"{"Name":"custom:blockid_sub","Value":"CANARY-7"}"#)
+            && written.contains(r#"{"Name":"custom:ial","Value":"2"}"#),
+        "{written}"
+    );
+    assert!(
+        confirmed,
+        "the stand-in calls the user unconfirmed; Cognito's federated users are EXTERNAL_PROVIDER"
+    );
+    // For a user of that name who was created at another time it is nothing.
+    assert_eq!(
+        settled_by_the_consumer(&sent[0], name, now.minus(Duration::from_secs(600))).await,
+        (false, String::new())
+    );
+
+    // Attributes alone promote nobody, whatever they say.
+    let bare = |attributes: Value| {
+        let mut asked = good.clone();
+        asked["request"]["userAttributes"] = attributes;
+        asked
+    };
+    let quiet = [
+        bare(json!({ "sub": SUB, "custom:fed_sub": "CANARY-7", "custom:fed_ial": "3" })),
+        hosted(name, &identity("Google", "CANARY-7"), &staged),
+        hosted("CANARY-local", &identity("OneKosmos", "CANARY-7"), &staged),
+        hosted(name, &json!([identity("OneKosmos", "CANARY-7")[0], identity("Google", "1")[0]]), &staged),
+        hosted(name, &identity("OneKosmos", "CANARY-7"), &[staged[0], ("custom:fed_ial", "1")]),
+        hosted(
+            name,
+            &identity("OneKosmos", "CANARY-7"),
+            &[
+                staged[0],
+                staged[1],
+                ("custom:blockid_sub", "CANARY-7"),
+                ("custom:ial", "2"),
+                ("custom:idv_status", "approved"),
+            ],
+        ),
+        with(good.clone(), "triggerSource", json!("TokenGeneration_Authentication")),
+        with(good.clone(), "triggerSource", json!("TokenGeneration_RefreshTokens")),
+    ];
+    let unreadable = [
+        hosted(name, &identity("OneKosmos", "CANARY-7"), &[("custom:fed_sub", "CANARY-8"), staged[1]]),
+        hosted(name, &identity("OneKosmos", "CANARY-7"), &[staged[0]]),
+        hosted(name, &identity("OneKosmos", "CANARY-7"), &[staged[0], ("custom:fed_ial", "9")]),
+        hosted(name, &json!("CANARY"), &staged),
+    ];
+    let said = rig.words().len();
+    for asked in &quiet {
+        assert_eq!(rig.fire(asked).await.as_ref(), Ok(asked));
+    }
+    assert_eq!(rig.words().len(), said);
+    for asked in &unreadable {
+        assert_eq!(rig.fire(asked).await.as_ref(), Ok(asked));
+        assert_eq!(rig.last_record()["event"], "federation_unreadable", "{asked}");
+    }
+    assert!(rig.sent().is_empty());
+    rig.nothing_leaked();
+}
+
+/// Every record that the new functions print has the published form; the heartbeat is answered.
+#[tokio::test]
+async fn records_have_the_published_form_and_the_heartbeat_is_answered() {
+    let rig = Rig::start(&[("IDV_PROVIDER_DOWN", "admit")]).await;
+    let (created, id) = rig.created().await;
+    rig.is_correct(&created, &id).await;
+    rig.provider.decide(json!({ "challenge": id })).await;
+    rig.is_correct(&created, &id).await;
+    rig.is_correct(&created, "x").await;
+    rig.fire(&define(json!([]), proofed(), false)).await.unwrap();
+    rig.fire(&sign_up("ada", json!({}), json!({}))).await.unwrap();
+    rig.fire(&inbound("OneKosmos", json!({}))).await.unwrap();
+    assert!(rig.fire(&sign_up("ada", json!({ "custom:ial": "2" }), json!({}))).await.is_err());
+    rig.provider.control(json!({ "on": OPEN, "status": 500, "times": 0 })).await;
+    rig.fire(&sign_up("ada", json!({}), json!({}))).await.unwrap();
+    let heartbeat = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+    assert_eq!(rig.function.invoke(heartbeat).await, Ok(Value::Null));
+    let output = rig.function.output();
+    let lines: Vec<_> = output.lines().filter(|line| line.contains("\"idv-audit/1\"")).collect();
+    assert!(lines.len() >= 10, "{output}");
+    crate::audit_trail::have_the_published_form(&lines);
+    let mut verifier = idv_callback::trail::Verifier::default();
+    for (line, text) in (1..).zip(&lines) {
+        verifier.read(idv_callback::trail::Place { source: "triggers", line }, text.as_bytes());
+    }
+    assert!(verifier.finish(&[]).findings.is_empty());
+    let counted: BTreeSet<_> = [
+        "StepUpPassed",
+        "StepUpPending",
+        "StepUpFailed",
+        "SessionOpened",
+        "SignUpRefused",
+        "SignUpUnproofed",
+        "ProviderFaults",
+        "FederationUnreadable",
+    ]
+    .into_iter()
+    .filter(|metric| !output.contains(&format!("\"{metric}\":1.0")))
+    .collect();
+    assert!(counted.is_empty(), "{counted:?} in {output}");
+    assert!(RING.contains("seal-1"));
+}
