@@ -101,7 +101,8 @@ impl ChallengeId {
 pub struct PersonalLink(String);
 
 impl PersonalLink {
-    fn new(text: &str) -> Option<Self> {
+    /// Takes an `https` URL, or one of this machine.
+    pub fn new(text: &str) -> Option<Self> {
         let scheme = text.starts_with("https://") || text.starts_with("http://127.0.0.1:");
         let fits = scheme && text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))

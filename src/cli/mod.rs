@@ -13,8 +13,10 @@ mod explain;
 mod keys;
 mod local;
 mod message;
+mod operator;
 mod output;
 mod private_file;
+mod proof;
 mod send;
 mod signing;
 mod stack;
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::Environment;
-use args::{Arguments, Command, KeysCommand};
+use args::{Arguments, Command, KeysCommand, ProofCommand};
 use output::{Failure, Output};
 
 /// Runs the program with the arguments of this process.
@@ -52,6 +54,7 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Explain(options) => explain::run(&options, environment, output),
         Command::Audit(command) => audit::run(command, environment, output).await,
         Command::Dlq(command) => dlq::run(command, environment, output).await,
+        Command::Proof(ProofCommand::Start(options)) => proof::start(&options, environment, output).await,
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(KeysCommand::New(options)) => keys::new(&options, output),
         Command::Keys(KeysCommand::Show(options)) => keys::show(&options, environment, output),

@@ -21,7 +21,7 @@ use crate::ports::{
     AuditSink, Clock, Deadline, DirectoryError, Fault, KeyStore, ProofingProvider, ProviderError,
     UserDirectory,
 };
-use crate::proofing::{Claim, OpenedSession, SessionRequest};
+use crate::proofing::{Claim, IdempotencyKey, OpenedSession, SessionRequest};
 use crate::verification::{PoolId, UserReference, Username};
 
 /// The path.
@@ -132,6 +132,7 @@ where
     /// Fetch standard, "CORS protocol". Only this one app is named, whoever asks.
     fn for_the_app(&self, mut answer: Answer) -> Answer {
         answer.headers.push(("access-control-allow-origin", self.allowed_origin.clone()));
+        answer.headers.push(("access-control-expose-headers", "Retry-After".to_owned()));
         answer.headers.push(("vary", "Origin".to_owned()));
         answer
     }
@@ -192,8 +193,7 @@ where
         Ok(body)
     }
 
-    /// The session of the sign-up; where that has ended, the next one. What ended left its receipt on the user, so the key is
-    /// another.
+    /// The session of the sign-up; where that has ended, the next one.
     async fn reopen(
         &self,
         user: &UserReference,
@@ -202,13 +202,9 @@ where
         ring: &KeyRing,
         deadline: Deadline,
     ) -> Result<OpenedSession, Withheld> {
-        let key = binding_key(ring)?;
-        let start = minute_of(record.created_at);
-        let receipt = record.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
-        let after = receipt.map(ToString::to_string).unwrap_or_default();
-        let idempotency = session_key(key, user, start, claim.as_str(), &after);
-        let request = request(key, user, start, Some(claim))?;
-        self.opened(&request, &idempotency, record.sub.as_deref(), ring, deadline).await
+        let key = session_key_of(ring, user, record, claim.as_str())?;
+        let request = request(binding_key(ring)?, user, minute_of(record.created_at), Some(claim))?;
+        self.opened(&request, &key, record.sub.as_deref(), ring, deadline).await
     }
 
     async fn open_before_sign_up(
@@ -233,7 +229,7 @@ where
     async fn opened(
         &self,
         request: &SessionRequest,
-        key: &crate::proofing::IdempotencyKey,
+        key: &IdempotencyKey,
         sub: Option<&str>,
         ring: &KeyRing,
         deadline: Deadline,
@@ -245,6 +241,45 @@ where
         stored.map_err(|error| No::failed("audit", &Fault::new("audit", &error.kind().to_string())))?;
         Ok(opened)
     }
+}
+
+/// The key of a user's session. What ended left its receipt on the user, so the key of the next one is another.
+fn session_key_of(
+    ring: &KeyRing,
+    user: &UserReference,
+    record: &UserRecord,
+    who: &str,
+) -> Result<IdempotencyKey, No> {
+    let receipt = record.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
+    let after = receipt.map(ToString::to_string).unwrap_or_default();
+    Ok(session_key(binding_key(ring)?, user, minute_of(record.created_at), who, &after))
+}
+
+/// Opens a session for a user who is there, as an operator does it: the same one each time until it has ended, or another one
+/// where that is asked for.
+///
+/// # Errors
+/// The fault, of the provider or of the key ring.
+pub async fn open_for_user<P: ProofingProvider>(
+    provider: &P,
+    ring: &KeyRing,
+    user: &UserReference,
+    record: &UserRecord,
+    another: Option<IdempotencyKey>,
+    within: Duration,
+) -> Result<OpenedSession, Fault> {
+    let prepare = || -> Result<_, No> {
+        let key = match another {
+            Some(key) => key,
+            None => session_key_of(ring, user, record, "operator")?,
+        };
+        Ok((key, request(binding_key(ring)?, user, minute_of(record.created_at), None)?))
+    };
+    let (key, request) = prepare().map_err(|no| Fault::new("key ring", no.reason))?;
+    provider.open_session(&request, &key, within).await.map_err(|error| match error {
+        ProviderError::NotFound => Fault::new("OpenSession", "404"),
+        ProviderError::Failed(fault) => fault,
+    })
 }
 
 /// Where the proofing stands, and whether there is a session to go through. Who was declined asks a person, not for another try.

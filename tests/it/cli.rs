@@ -73,12 +73,19 @@ fn the_demo_keeps_its_promises() {
     let outcomes: Vec<_> =
         demo["steps"].as_array().unwrap().iter().map(|step| (&step["answer"], &step["outcome"])).collect();
     let expected = [
+        (json!("These details cannot be used to sign up."), json!("sign_up_refused")),
+        (json!("UNCONFIRMED"), json!("session_opened")),
+        (json!("UNCONFIRMED"), json!("session_opened")),
         (json!(401), Value::Null),
         (json!(202), json!("applied")),
         (json!(202), Value::Null),
         (json!(202), json!("superseded")),
         (json!(202), json!("recorded")),
         (json!(202), json!("quarantined")),
+        (json!("tokens"), json!("step_up_passed")),
+        (json!("NotAuthorizedException"), json!("step_up_refused")),
+        (json!("NotAuthorizedException"), json!("step_up_refused")),
+        (json!("NotAuthorizedException"), json!("step_up_refused")),
     ];
     assert_eq!(outcomes, expected.iter().map(|(answer, outcome)| (answer, outcome)).collect::<Vec<_>>());
     assert_eq!(demo["audit"]["sound"], true);

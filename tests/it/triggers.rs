@@ -182,7 +182,9 @@ async fn a_sign_up_opens_one_session_and_the_event_goes_back_as_it_came() {
     let now = SystemClock.now();
     match Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding) {
         Binding::StartedAt(start) => {
-            assert!(Binding::covers(start, now) && !Binding::covers(start, now.plus(Duration::from_secs(80))))
+            assert!(
+                Binding::covers(start, now) && !Binding::covers(start, now.plus(Duration::from_secs(80)))
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -1161,4 +1163,84 @@ async fn records_have_the_published_form_and_the_heartbeat_is_answered() {
     .collect();
     assert!(counted.is_empty(), "{counted:?} in {output}");
     assert!(RING.contains("seal-1"));
+}
+
+// ── An operator opens a session ────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn an_operator_opens_a_session_for_a_user_who_is_there() {
+    let provider = OneKosmos::start().await;
+    let endpoint = AwsEndpoint::answering(|asked| {
+        let created = 1_795_341_645.0; // in the middle of a minute
+        let user = |more: Value| {
+            let mut attributes = vec![json!({ "Name": "sub", "Value": SUB })];
+            attributes.extend(more.as_array().unwrap().clone());
+            json!({ "Username": asked.body["Username"], "UserStatus": "UNCONFIRMED", "UserCreateDate": created, "UserAttributes": attributes })
+        };
+        let approved = json!([
+            { "Name": "custom:idv_status", "Value": "approved" },
+            { "Name": "custom:blockid_sub", "Value": SUBJECT },
+            { "Name": "custom:ial", "Value": "2" },
+        ]);
+        match (asked.target.rsplit('.').next().unwrap_or_default(), asked.body["Username"].as_str()) {
+            ("AdminGetUser", Some("CANARY-ada")) => Some((200, user(json!([])))),
+            ("AdminGetUser", Some("CANARY-proofed")) => Some((200, user(approved))),
+            ("AdminGetUser", _) => Some((400, json!({ "__type": "UserNotFoundException", "message": "CANARY" }))),
+            _ => None,
+        }
+    })
+    .await;
+    // Who works is asked of STS: the embedded stack's own answers, by AWS' signature.
+    let dev = crate::senders::Dev::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ring.json"), RING).unwrap();
+    std::fs::write(folder.path().join("1kosmos.json"), json!({ "api_key": API_KEY }).to_string()).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_idvctl"));
+        command
+            .args(["--json", "proof", "start", "--because", "T-1"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "operator")
+            .env("AWS_SECRET_ACCESS_KEY", idv_callback::local::LOCAL_SECRET)
+            .env("AWS_ENDPOINT_URL", &endpoint.url)
+            .env("AWS_ENDPOINT_URL_STS", &dev.url)
+            .env("IDV_KEY_RING_FILE", "ring.json")
+            .env("IDV_PROVIDER_URL", &provider.url)
+            .env("IDV_PROVIDER_SECRET_FILE", "1kosmos.json")
+            .env("IDV_CALLBACK_URL", CALLBACK_URL)
+            .env("IDV_USER_POOL_IDS", POOL);
+        async move {
+            let output = command.output().await.unwrap();
+            let said: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+            (output.status.code().unwrap(), said, String::from_utf8(output.stderr).unwrap())
+        }
+    };
+    let (code, opened, complaint) = run(&["--user", "CANARY-ada"]).await;
+    assert_eq!((code, &opened["opened"]), (0, &json!(true)), "{complaint}");
+    let call = provider.take_calls().await.remove(0);
+    let token = BindingToken::new(call["body"]["metadata"]["binding"].as_str().unwrap()).unwrap();
+    let created = idv_callback::timestamp::Timestamp::from_unix_seconds(1_795_341_645);
+    match Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding) {
+        Binding::StartedAt(start) => assert!(Binding::covers(start, created), "the consumer will take it"),
+        other => panic!("{other:?}"),
+    }
+    let (_, again, _) = run(&["--user", "CANARY-ada"]).await;
+    assert_eq!(again["session_id"], opened["session_id"], "the same while it is open");
+    let (_, another, _) = run(&["--user", "CANARY-ada", "--again"]).await;
+    assert_ne!(another["session_id"], opened["session_id"]);
+    let (code, stands, _) = run(&["--user", "CANARY-proofed"]).await;
+    assert_eq!((code, &stands["opened"]), (1, &json!(false)));
+    let (code, _, complaint) = run(&["--user", "nobody"]).await;
+    assert!(code == 2 && complaint.contains("there is no user of that name"), "{complaint}");
+    let log = std::fs::read_to_string(folder.path().join("idv-operator-audit.jsonl")).unwrap();
+    let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(words, ["started", "session_opened", "session_opened", "session_opened"]);
+    assert!(records[1]["operator"].as_str().is_some_and(|who| who.contains("operator")), "{}", records[1]);
+    assert_eq!((&records[1]["reason"], &records[1]["session_id"]), (&json!("T-1"), &opened["session_id"]));
+    crate::audit_trail::have_the_published_form(&log.lines().collect::<Vec<_>>());
+    assert!(!log.contains("CANARY") && !log.contains("/session/"), "{log}");
 }

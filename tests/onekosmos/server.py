@@ -37,7 +37,8 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STATUSES = ("approved", "declined", "expired", "abandoned", "in_review")
-RULE = {"on": str, "status": int, "times": int, "act": bool, "delay_ms": int, "headers": dict, "override": dict, "raw": str, "drop": bool}
+RULE = {"on": str, "status": int, "times": int, "act": bool, "delay_ms": int}
+RULE |= {"headers": dict, "override": dict, "raw": str, "drop": bool}
 PAUSES = (0, 0.2, 0.5, 1, 2, 4)  # before each try of a callback, in seconds
 SESSION_BUTTONS = {"Approve": "approved", "Decline": "declined", "Walk away": "abandoned"}
 CHALLENGE_BUTTONS = {"It is me": "yes", "It is somebody else": "no"}

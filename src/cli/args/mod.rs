@@ -4,6 +4,7 @@
 mod audit;
 mod dlq;
 mod keys;
+mod proof;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use audit::*;
 pub(super) use dlq::*;
 pub(super) use keys::*;
+pub(super) use proof::*;
 
 /// Where the key ring is unless told otherwise: what `dev` makes and the other commands find.
 pub(super) const DEFAULT_KEYS: &str = "idv-keys.json";
@@ -51,6 +53,9 @@ pub(super) enum Command {
     /// Dead letters: see what is there, what would become of each, send them back, see what became of them.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Open a proofing session for a user who is there.
+    #[command(subcommand)]
+    Proof(ProofCommand),
     /// Check an installation on AWS before somebody depends on it: queues, user pool, app clients, functions, key ring,
     /// clock. Read-only.
     Doctor(DoctorOptions),

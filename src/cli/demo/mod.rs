@@ -1,6 +1,7 @@
-//! `idvctl demo`: the whole loop, once, in memory: a real HTTP request with a real signature, the handlers that Lambda
-//! runs, the queue, the consumer, the user pool.
+//! `idvctl demo`: the whole loop, once, in memory: sign-up, proofing session, a real HTTP request with a real signature, the
+//! queue, the consumer, the user pool, a sign-in with step-up; all by the handlers that Lambda runs.
 
+mod sign_in;
 mod world;
 
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ const APPROVAL: Step = Step {
     username: "ada",
     status: StatusWord::Approved,
     seconds_ago: 60,
-    session: "vs_ada",
+    session: "vs_1",
     subject: "did:blockid:5a105e8b9d40e1329780d62ea2265d8a",
     event_id: "evt_ada_approved",
     forged: false,
@@ -76,7 +77,7 @@ const STEPS: [Step; 6] = [
         title: "1Kosmos declines bob: recorded, and bob stays unconfirmed",
         username: "bob",
         status: StatusWord::Declined,
-        session: "vs_bob",
+        session: "vs_2",
         event_id: "evt_bob_declined",
         ends: Some("recorded"),
         user_status: "UNCONFIRMED",
@@ -95,17 +96,18 @@ const STEPS: [Step; 6] = [
 ];
 
 pub(super) async fn run(output: Output) -> Result<ExitCode, Failure> {
-    let world = World::start(&["ada", "bob"]).await?;
-    output.line(format!("The embedded stack listens on {}. Users ada and bob signed up.\n", world.url()))?;
-    output.table(&["user", "status"], world.statuses())?;
+    let world = World::start().await?;
+    output.line(format!("The embedded stack listens on {}.", world.url()))?;
     let mut steps = Vec::new();
-    let mut all_as_promised = true;
-    for (number, step) in STEPS.iter().enumerate() {
+    let mut all_as_promised = sign_in::sign_ups(&world, output, &mut steps).await?;
+    output.line("")?;
+    output.table(&["user", "status"], world.statuses())?;
+    for step in &STEPS {
         let sent = world.send(step).await?;
         let record = world.outcome_of(step, &sent).await;
         let as_promised = is_as_promised(step, &sent, &record, &world);
         all_as_promised &= as_promised;
-        show(output, number + 1, step, &sent, &record, as_promised)?;
+        show(output, steps.len().saturating_add(1), step, &sent, &record, as_promised)?;
         steps.push(json!({
             "title": step.title,
             "answer": sent.status,
@@ -115,6 +117,7 @@ pub(super) async fn run(output: Output) -> Result<ExitCode, Failure> {
             "as_promised": as_promised,
         }));
     }
+    all_as_promised &= sign_in::sign_ins(&world, output, &mut steps).await?;
     output.line("")?;
     output.table(&["user", "status", "attribute", "value"], world.attribute_rows())?;
     let dead_letters = world.dead_letters();

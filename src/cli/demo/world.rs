@@ -1,5 +1,6 @@
 //! The embedded stack as the demo uses it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::Step;
 use crate::audit::{AuditCode, AuditRecord, Chain};
 use crate::cli::client::Poster;
-use crate::cli::dev::{dead_letter, embedded, issue_binding, user_json};
+use crate::cli::dev::{dead_letter, embedded, user_json};
 use crate::cli::keys::fresh_ring;
 use crate::cli::message::Callback;
 use crate::cli::output::Failure;
@@ -22,11 +23,17 @@ use crate::cli::stack::{FrontDoor, consume};
 use crate::clock::SystemClock;
 use crate::config::LocalConfig;
 use crate::delivery::{SignatureProfile, sign};
+use crate::key_cache::KeyCache;
 use crate::key_ring::KeyRing;
-use crate::local::{LocalQueues, MemoryKeyStore, SignUp, UserPool, serve};
-use crate::ports::{AuditSink, Clock as _};
+use crate::lambda::handle_trigger;
+use crate::local::{
+    FifoQueue, LocalProofing, LocalQueues, MemoryKeyStore, Person, SignInEnd, SignUp, UserPool, serve,
+    sign_in,
+};
+use crate::ports::{AuditSink, Clock as _, Deadline};
 use crate::timestamp::Timestamp;
 use crate::trail::{Checked, Entry, Place, Reconciled, Reconciliation, Verifier};
+use crate::triggers::{FirstFactor, INVOCATION_TIMEOUT, Settings, Triggers, WhenDown};
 use crate::verification::{AssuranceLevel, PoolId};
 
 /// How long an outcome may take.
@@ -77,6 +84,8 @@ impl Sent {
     }
 }
 
+type LocalTriggers = Triggers<LocalProofing, FifoQueue<SystemClock>, MemoryKeyStore, Recorder, SystemClock>;
+
 pub(super) struct World {
     address: SocketAddr,
     poster: Poster,
@@ -86,13 +95,14 @@ pub(super) struct World {
     other_ring: KeyRing,
     recorder: Recorder,
     started_at: Timestamp,
-    bindings: Vec<(String, String)>,
+    pub(super) provider: LocalProofing,
+    triggers: LocalTriggers,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl World {
-    pub(super) async fn start(usernames: &[&str]) -> Result<Self, Failure> {
+    pub(super) async fn start() -> Result<Self, Failure> {
         let started_at = SystemClock.now();
         let json = fresh_ring(started_at)?;
         let read = |json: &str| {
@@ -110,12 +120,20 @@ impl World {
         };
         let keys = MemoryKeyStore::new(json.as_bytes());
         let (pool, queues, intake, consumer) = embedded(pool_id, &keys, &recorder, &config);
-        let mut bindings = Vec::new();
-        for username in usernames {
-            let user = SignUp { username: (*username).to_owned(), ..SignUp::default() };
-            let user = pool.sign_up(user).map_err(|error| Failure::unreachable(error.code()))?;
-            bindings.extend(issue_binding(&ring, &pool, &user).map(|token| (user.username, token)));
-        }
+        let provider = LocalProofing::default();
+        let triggers = Triggers {
+            provider: provider.clone(),
+            queue: queues.callbacks.clone(),
+            keys: KeyCache::new(keys, SystemClock),
+            audit: recorder.clone(),
+            clock: SystemClock,
+            settings: Settings {
+                minimum_ial: level,
+                when_provider_is_down: WhenDown::Refuse,
+                first_factor: FirstFactor::Password,
+                federation_provider: "OneKosmos".to_owned(),
+            },
+        };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
         let listener = listener.map_err(|error| Failure::unreachable(format!("127.0.0.1: {error}")))?;
         let address = listener.local_addr()?;
@@ -138,7 +156,8 @@ impl World {
             other_ring,
             recorder,
             started_at,
-            bindings,
+            provider,
+            triggers,
             stop,
             tasks,
         })
@@ -158,8 +177,43 @@ impl World {
         }
     }
 
+    /// Signs somebody up, as Cognito does it: the trigger is asked, then the user is created.
+    pub(super) async fn sign_up(&self, username: &str, name: &str, value: &str) -> Result<(), String> {
+        let attributes = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let event = json!({
+            "version": "1",
+            "triggerSource": "PreSignUp_SignUp",
+            "region": "us-east-1",
+            "userPoolId": self.pool.id().as_str(),
+            "userName": username,
+            "callerContext": { "awsSdkVersion": "embedded", "clientId": "web" },
+            "request": { "userAttributes": attributes, "validationData": null, "clientMetadata": null },
+            "response": { "autoConfirmUser": false, "autoVerifyEmail": false, "autoVerifyPhone": false },
+        });
+        self.fire(event).await?;
+        let created = self.pool.sign_up(SignUp { username: username.to_owned(), attributes });
+        created.map(drop).map_err(|error| error.code().to_owned())
+    }
+
+    /// Signs somebody in with step-up.
+    pub(super) async fn sign_in(&self, username: &str, person: &Person<'_>) -> SignInEnd {
+        match self.pool.uncounted().admin_get_user(username) {
+            Ok(user) => sign_in(self.pool.id(), &user, person, |event| self.fire(event)).await,
+            Err(error) => SignInEnd::Refused(error.code().to_owned()),
+        }
+    }
+
+    async fn fire(&self, event: Value) -> Result<Value, String> {
+        let deadline = Deadline(SystemClock.now().plus(INVOCATION_TIMEOUT));
+        handle_trigger(&self.triggers, event, deadline).await.map_err(|refusal| refusal.to_string())
+    }
+
+    pub(super) fn last_record(&self) -> Value {
+        self.recorder.records().pop().unwrap_or_default()
+    }
+
     pub(super) async fn send(&self, step: &Step) -> Result<Sent, Failure> {
-        let binding = self.bindings.iter().find(|(username, _)| username == step.username);
+        let session = self.provider.session_of(step.username);
         let callback = Callback {
             event_id: step.event_id,
             status: step.status,
@@ -169,7 +223,7 @@ impl World {
             ial: 2,
             pool: self.pool.id().as_str(),
             username: step.username,
-            binding: binding.map(|(_, token)| token.as_str()),
+            binding: session.as_ref().map(|(_, token)| token.as_str()),
         };
         let body = callback.body().into_bytes();
         let ring = if step.forged { &self.other_ring } else { &self.ring };

@@ -28,7 +28,7 @@ use crate::local::serve;
 use crate::ports::Clock as _;
 use crate::settlement::{Consumer, Pace};
 use crate::verification::PoolId;
-pub(super) use embedded::{embedded, issue_binding};
+pub(super) use embedded::embedded;
 use journal::Journal;
 pub(super) use site::{dead_letter, user_json};
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::operator::OperatorLog;
 use super::plan::read;
 use super::{Desk, unreachable};
 use crate::audit::AuditCode;
 use crate::cli::args::DlqApplyOptions;
+use crate::cli::operator::OperatorLog;
 use crate::cli::output::{Failure, Output, outcome};
 use crate::cli::private_file;
 use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progress, Stage, Stopped};

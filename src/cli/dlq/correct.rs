@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::operator::OperatorLog;
 use super::{Desk, Users};
 use crate::assurance::UserRecord;
 use crate::audit::{AuditCode, AuditRecord, pseudonym};
 use crate::aws::{SignedCall, sign_statement, who_signed};
 use crate::cli::args::{DlqApproveOptions, DlqCorrectOptions};
+use crate::cli::operator::OperatorLog;
 use crate::cli::output::{Failure, Output, outcome};
 use crate::cli::private_file;
 use crate::correction::{Content, Correction, Statement};

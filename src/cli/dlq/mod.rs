@@ -4,7 +4,6 @@ mod apply;
 mod correct;
 mod keep;
 mod list;
-mod operator;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -13,18 +12,18 @@ use std::process::ExitCode;
 use super::args::{DlqCommand, DlqSelection, DlqTarget};
 use super::keys;
 use super::local::{LIMITS, local_connection};
+use super::operator::OperatorLog;
 use super::output::{Failure, Output};
 use crate::assurance::Policy;
-use crate::aws::{AwsConnection, CognitoDirectory, MessageQueue, StoredKeyRing, caller_identity};
+use crate::aws::{AwsConnection, CognitoDirectory, MessageQueue, caller_identity};
 use crate::clock::SystemClock;
-use crate::config::{ConfigError, Environment, KeyRingSource, LocalConfig};
+use crate::config::{ConfigError, Environment, LocalConfig};
 use crate::key_ring::KeyRing;
 use crate::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
-use crate::ports::{DeadLetter, KeyStore as _, QueueError};
+use crate::ports::{DeadLetter, QueueError};
 use crate::redrive::{Foresight, Selection, scan};
 use crate::settlement::Pace;
 use crate::verification::PoolId;
-use operator::OperatorLog;
 
 /// The pace of a consumer; four times as many reads. Cognito's quota for reading users is 120 a second for the account.
 const WRITES_PER_SECOND: u32 = 10;
@@ -70,9 +69,11 @@ impl<'a> Desk<'a> {
                 AwsConnection::of_process(environment, LIMITS).await.map_err(|error| wrong(&error))?;
             (connection, aws_urls(target, environment)?)
         };
+        let secret = target.key_ring.clone().or_else(|| environment.get("IDV_KEY_RING_SECRET_ID"));
+        let secret = secret.filter(|_| target.local.is_none());
         Ok(Self {
             store: MessageQueue::new(&connection, &urls.0, &urls.1),
-            ring: ring(target, environment, &connection).await?,
+            ring: keys::stored_ring(secret, target.keys.as_ref(), environment, &connection).await?,
             connection,
             target,
             environment,
@@ -176,21 +177,6 @@ fn pools(target: &DlqTarget, environment: &Environment) -> Result<Vec<PoolId>, F
     let pool = |id: &String| PoolId::of_real_pool(id);
     let pools: Result<Vec<_>, _> = names.iter().map(pool).collect();
     pools.map_err(|_| Failure::usage("--user-pool must be a user pool's id, like us-east-1_AbC123"))
-}
-
-async fn ring(
-    target: &DlqTarget,
-    environment: &Environment,
-    connection: &AwsConnection,
-) -> Result<KeyRing, Failure> {
-    let secret = target.key_ring.clone().or_else(|| environment.get("IDV_KEY_RING_SECRET_ID"));
-    match secret.filter(|_| target.keys.is_none() && target.local.is_none()) {
-        None => keys::read_ring(&keys::ring_path(target.keys.as_ref(), environment)),
-        Some(secret) => {
-            let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret)).fetch().await;
-            ring.map_err(|error| Failure::unreachable(error.to_string()))
-        }
-    }
 }
 
 fn selection(options: &DlqSelection) -> Result<Selection, Failure> {

@@ -17,11 +17,12 @@ pub(super) use usage::usage;
 use super::args::{DEFAULT_KEYS, NewKeysOptions, ShowKeysOptions, SigningOptions};
 use super::output::{self, Failure, Output, outcome};
 use super::private_file;
+use crate::aws::{AwsConnection, StoredKeyRing};
 use crate::clock::SystemClock;
-use crate::config::Environment;
+use crate::config::{Environment, KeyRingSource};
 use crate::delivery::SignatureProfile;
 use crate::key_ring::{Key, KeyRing};
-use crate::ports::Clock as _;
+use crate::ports::{Clock as _, KeyStore as _};
 use crate::secret::BASE64_SECRET_PREFIX;
 use crate::timestamp::Timestamp;
 
@@ -41,6 +42,22 @@ pub(super) fn read_ring(path: &Path) -> Result<KeyRing, Failure> {
     })?;
     KeyRing::parse(&Zeroizing::new(json))
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// Reads the key ring of this secret; where none is named, or a file is, of the file.
+pub(super) async fn stored_ring(
+    secret: Option<String>,
+    path: Option<&PathBuf>,
+    environment: &Environment,
+    connection: &AwsConnection,
+) -> Result<KeyRing, Failure> {
+    match secret.filter(|_| path.is_none()) {
+        None => read_ring(&ring_path(path, environment)),
+        Some(secret) => {
+            let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret)).fetch().await;
+            ring.map_err(|error| Failure::unreachable(error.to_string()))
+        }
+    }
 }
 
 /// A key ring with fresh secrets, as JSON. The ids say when they were made.

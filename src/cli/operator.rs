@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::audit_file::AuditFile;
+use super::output::Failure;
 use crate::audit::{AuditCode, AuditRecord};
-use crate::cli::audit_file::AuditFile;
-use crate::cli::output::Failure;
 use crate::clock::SystemClock;
 use crate::ports::{AuditSink as _, Clock as _};
 
