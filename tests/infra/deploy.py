@@ -41,9 +41,16 @@ def without_metric_math(template):
     template["Resources"].pop("RefusalRateAlarm")
 
 
+def without_identity_provider(template):
+    """AWS::Cognito::UserPoolIdentityProvider is an "unrecognized resource type"; its app client is made all the same."""
+    template["Resources"].pop("FederationProvider")
+    template["Resources"]["FederationClient"].pop("DependsOn")
+
+
 LEFT_OUT = {
     "deployment-preference": without_deployment_preference,
     "metric-math": without_metric_math,
+    "identity-provider": without_identity_provider,
 }
 
 
@@ -87,7 +94,7 @@ def main():
 
     s3 = client(session, "s3")
     s3.create_bucket(Bucket=BUCKET)
-    for binary in ("callback", "consumer", "pretraffic"):
+    for binary in ("callback", "consumer", "pretraffic", "triggers", "session"):
         s3.put_object(Bucket=BUCKET, Key=f"{binary}.zip", Body=zipped(options.binaries / binary))
     s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template).encode())
 

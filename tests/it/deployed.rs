@@ -15,12 +15,14 @@ use hyper::body::Bytes;
 use idv_callback::clock::SystemClock;
 use idv_callback::delivery::{SignatureProfile, sign};
 use idv_callback::ports::Clock as _;
+use idv_callback::proofing::Claim;
 use idv_callback::secret::Secret;
 use idv_callback::verification::SYNTHETIC_POOL;
 use serde_json::{Value, json};
 
 use crate::aws_endpoint::AwsEndpoint;
 use crate::emulator::{Emulator, script};
+use crate::onekosmos::{API_KEY, OneKosmos};
 use crate::world::{RING, ring, with, with_metadata};
 
 /// Where the emulator is unlike AWS in what these tests touch, with the page that says what AWS does.
@@ -52,7 +54,7 @@ const NAME: &str = "idv";
 
 const SECOND_SECRET: &str = "the-second-secret-of-the-vendor-32";
 
-async fn deploy(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
+pub(crate) async fn deploy(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
     let binaries = Path::new(env!("CARGO_BIN_EXE_callback")).parent().unwrap().to_str().unwrap();
     let deploy = script("deploy.py");
     let arguments = [&[deploy.as_str(), name, binaries], more].concat();
@@ -61,12 +63,15 @@ async fn deploy(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
 
 impl Stack {
     async fn deploy(variables: &[(&str, &str)]) -> Self {
-        let emulator = Emulator::start_guarded(variables).await;
+        Self::deploy_to(Emulator::start_guarded(variables).await, &["Binding=optional".to_owned()]).await
+    }
+
+    async fn deploy_to(emulator: Emulator, more: &[String]) -> Self {
         let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
         let secret = emulator.call("secretsmanager", "CreateSecret", secret).await;
         let ring = format!("KeyRingSecretArn={}", secret["ARN"].as_str().unwrap());
-        let parameters = ["--parameter", &ring, "--parameter", "Binding=optional"];
-        let output = deploy(&emulator, NAME, &parameters).await;
+        let parameters = std::iter::once(&ring).chain(more).flat_map(|one| ["--parameter", one]);
+        let output = deploy(&emulator, NAME, &parameters.collect::<Vec<_>>()).await;
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaint} {}", emulator.log());
         let outputs: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -173,7 +178,7 @@ impl Stack {
 }
 
 /// Asks until there is an answer, for half a minute.
-async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     for _ in 0..150 {
         if let Some(found) = ask().await {
             return found;
@@ -183,7 +188,7 @@ async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn()
     panic!("{what}: not within 30 s");
 }
 
-fn attribute<'a>(user: &'a Value, name: &str) -> Option<&'a str> {
+pub(crate) fn attribute<'a>(user: &'a Value, name: &str) -> Option<&'a str> {
     let mut attributes = user["UserAttributes"].as_array().unwrap().iter();
     attributes.find(|attribute| attribute["Name"] == name)?["Value"].as_str()
 }
@@ -353,6 +358,80 @@ async fn a_permission_that_is_missing_is_told_and_loses_nothing() {
     stack.emulator.call("iam", "PutRolePolicy", put(&policy)).await;
     stack.confirmed("ada").await;
     assert_eq!(stack.record("duplicate", "evt_1").await["confirmed"], true);
+}
+
+/// From the sign-up on, as its own roles allow it: Cognito calls the trigger, which opens a session; the browser gets its link;
+/// the signed callback comes through API Gateway, and the user is confirmed under the binding of that sign-up.
+#[tokio::test]
+async fn the_loop_from_the_sign_up_on_closes_under_the_functions_own_roles() {
+    let emulator = Emulator::start_guarded(&[]).await;
+    let certificate = emulator.ca_bundle.clone().unwrap();
+    let provider = OneKosmos::start_with(&["--ca", certificate.to_str().unwrap()]).await;
+    let key = json!({ "Name": "idv/1kosmos", "SecretString": json!({ "api_key": API_KEY }).to_string() });
+    let key = emulator.call("secretsmanager", "CreateSecret", key).await;
+    let parameters = [
+        format!("ProviderUrl={}", provider.url),
+        format!("ProviderSecretArn={}", key["ARN"].as_str().unwrap()),
+        "AllowedOrigin=https://app.example.com".to_owned(),
+    ];
+    let stack = Stack::deploy_to(emulator, &parameters).await;
+    provider.control(json!({ "callback_url": stack.url("/idv-callback") })).await;
+
+    let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let claim = Claim::of_verifier(verifier).unwrap();
+    let sign_up = |name: &str, attribute: &str, value: &str| {
+        json!({
+            "ClientId": stack.output("UserPoolClientId"),
+            "Username": name,
+            "Password": "Correct-horse-9",
+            "UserAttributes": [{ "Name": "email", "Value": "CANARY@example.com" }, { "Name": attribute, "Value": value }],
+        })
+    };
+    let refused =
+        stack.emulator.try_call("cognito-idp", "SignUp", sign_up("CANARY-eve", "custom:ial", "3")).await;
+    assert!(
+        refused.as_ref().is_err_and(|text| text.contains("These details cannot be used to sign up.")),
+        "{refused:?}"
+    );
+    assert!(provider.take_calls().await.is_empty());
+    let ada = sign_up("CANARY-ada", "custom:idv_claim", claim.as_str());
+    stack.emulator.call("cognito-idp", "SignUp", ada).await;
+    assert_eq!(provider.take_paths().await, ["POST /v1/verify/sessions"]);
+    assert_eq!(stack.user("CANARY-ada").await["UserStatus"], "UNCONFIRMED");
+
+    // The browser asks through an API of its own.
+    let api = stack.output("SessionUrl").split(['/', '.']).nth(2).unwrap();
+    let url = format!("{}/restapis/{api}/v1/_user_request_/idv-session", stack.emulator.url);
+    let ask = async |body: Value| {
+        let request = Request::post(&url).header("content-type", "application/json");
+        stack.emulator.send(request.body(Full::from(body.to_string())).unwrap()).await
+    };
+    let (status, told) = ask(json!({ "username": "CANARY-ada", "verifier": verifier, "open": true })).await;
+    assert_eq!((status, &told["status"]), (200, &json!("waiting")), "{told} {:#?}", stack.log().await);
+    let session = told["session_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let (status, _) =
+        ask(json!({ "username": "CANARY-ada", "verifier": "B".repeat(43), "open": true })).await;
+    assert_eq!(status, 404);
+
+    provider.decide(json!({ "session": session, "as": "approved" })).await;
+    let user = stack.confirmed("CANARY-ada").await;
+    assert_eq!(attribute(&user, "custom:ial"), Some("2"));
+    let (_, told) = ask(json!({ "username": "CANARY-ada", "verifier": verifier })).await;
+    assert_eq!(told, json!({ "status": "approved", "confirmed": true }));
+
+    // Cognito asks the trigger about a sign-in without a password, and gives no tokens.
+    let begun = json!({
+        "ClientId": stack.output("StepUpClientId"), "AuthFlow": "CUSTOM_AUTH", "AuthParameters": { "USERNAME": "CANARY-ada" },
+    });
+    let begun = stack.emulator.try_call("cognito-idp", "InitiateAuth", begun).await;
+    assert!(begun.as_ref().is_err_and(|text| text.contains("NotAuthorizedException")), "{begun:?}");
+    let words: Vec<_> =
+        stack.records().await.iter().map(|r| r["event"].as_str().unwrap().to_owned()).collect();
+    for word in ["session_opened", "sign_up_refused", "session_withheld", "applied", "step_up_refused"] {
+        assert!(words.contains(&word.to_owned()), "{word}: {words:?}");
+    }
+    let log = stack.log().await.concat();
+    assert!(!log.contains("CANARY") && !log.contains(verifier) && !log.contains("/session/"), "{log}");
 }
 
 /// `CodeDeploy` is not there, so a stand-in takes the report; what the check does to get there is real.

@@ -45,13 +45,21 @@ fn sound() -> Installation {
         mutable: true,
         maximum_length: Some(2048),
     };
-    let client =
-        AppClient { id: "c1".to_owned(), name: "web".to_owned(), writable: Some(vec!["email".to_owned()]) };
+    let client = |id: &str, name: &str, flow: &str| AppClient {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        writable: Some(vec!["email".to_owned()]),
+        flows: vec![flow.to_owned()],
+        scopes: Vec::new(),
+    };
     let pool = Pool {
         id: "us-east-1_Pool".to_owned(),
         schema: ASSURANCE_ATTRIBUTES.iter().map(|name| attribute(name)).collect(),
         self_sign_up: true,
-        clients: vec![client],
+        clients: vec![
+            client("c1", "web", "ALLOW_USER_SRP_AUTH"),
+            client("c2", "step-up", "ALLOW_CUSTOM_AUTH"),
+        ],
         ..Pool::default()
     };
     let both = [("IDV_QUEUE_URL", "https://queue"), ("IDV_KEY_RING_SECRET_ID", "ring")];
@@ -145,7 +153,7 @@ type Fault = fn(&mut Installation);
 #[test]
 fn each_fault_is_found_and_nothing_else() {
     assert_eq!(complaints(&sound()), Vec::<String>::new());
-    let faults: [(Fault, &str); 35] = [
+    let faults: [(Fault, &str); 37] = [
         (|i| queue(i).fifo = false, "wrong queue: is not a FIFO queue"),
         (|i| queue(i).encrypted = false, "wrong queue: is not encrypted"),
         (|i| queue(i).by_group = false, "doubtful queue: takes 300 calls"),
@@ -188,6 +196,17 @@ fn each_fault_is_found_and_nothing_else() {
                     Some(vec!["email".to_owned(), "custom:aal".to_owned(), "custom:ial".to_owned()]);
             },
             "wrong app clients: anybody who signs in through web (c1) can write custom:aal, custom:ial",
+        ),
+        (
+            |i| pool(i).clients[1].flows.push("ALLOW_USER_SRP_AUTH".to_owned()),
+            "wrong app clients: step-up: through step-up (c2) people get tokens by ALLOW_USER_SRP_AUTH",
+        ),
+        (
+            |i| {
+                pool(i).clients[0].writable = Some(vec!["custom:fed_ial".to_owned()]);
+                pool(i).clients[0].scopes = vec!["aws.cognito.signin.user.admin".to_owned()];
+            },
+            "wrong app clients: federation: who signs in through web (c1)",
         ),
         (
             |i| pool(i).verified_by_code = vec!["email".to_owned()],

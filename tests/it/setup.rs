@@ -13,7 +13,7 @@ const PYTHON_PACKAGES: [&str; 6] = [
     "standardwebhooks==1.1.0",
     "stripe==16.1.0",
 ];
-const NODE_PACKAGES: [&str; 1] = ["standardwebhooks@1.0.0"];
+const NODE_PACKAGES: [&str; 2] = ["oidc-provider@8.8.1", "standardwebhooks@1.0.0"];
 
 fn tools() -> PathBuf {
     let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");

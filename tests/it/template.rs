@@ -6,10 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use idv_callback::assurance::ASSURANCE_ATTRIBUTES;
-use idv_callback::config::{CallbackConfig, ConsumerConfig, Environment, PreTrafficConfig};
+use idv_callback::assurance::{
+    ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGED_IAL, STAGED_SUBJECT, STAGING_ATTRIBUTES,
+};
+use idv_callback::config::{
+    CallbackConfig, ConsumerConfig, Environment, PreTrafficConfig, SessionConfig, TriggersConfig,
+};
 use idv_callback::metrics::Metric;
-use idv_callback::{intake, settlement};
+use idv_callback::proofing::STEP_UP_SECONDS;
+use idv_callback::triggers::session;
+use idv_callback::{intake, settlement, triggers};
 use serde_json::{Value, json};
 
 use crate::aws_endpoint::AwsEndpoint;
@@ -23,7 +29,7 @@ fn root() -> PathBuf {
 }
 
 /// The template as JSON: `parsed` as it is written, `expanded` after the SAM transform.
-fn template(form: &str) -> Value {
+pub(crate) fn template(form: &str) -> Value {
     let output =
         Command::new(setup::python().join("python")).args([&script("expand.py"), form]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -37,12 +43,23 @@ fn resources<'t>(template: &'t Value, kind: &str) -> BTreeMap<&'t str, &'t Value
         .collect()
 }
 
-/// A value with parameters at their defaults. What only a deployment knows becomes something of its form.
+/// Parameters whose default is to leave out what they are for, as somebody would give them.
+const GIVEN: [(&str, &str); 4] = [
+    ("ProviderUrl", "https://acme.1kosmos.net"),
+    ("ProviderSecretArn", "arn:aws:secretsmanager:us-east-1:123456789012:secret:idv/1kosmos-a1b2c3"),
+    ("AllowedOrigin", "https://app.example.com"),
+    ("CallbackUrlOverride", "https://idv.example.com/idv-callback"),
+];
+
+/// A value with parameters at their defaults, or as given above. What only a deployment knows becomes something of its form.
 fn resolved(template: &Value, value: &Value) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
     }
     if let Some(name) = value["Ref"].as_str() {
+        if let Some((_, given)) = GIVEN.iter().find(|(parameter, _)| *parameter == name) {
+            return (*given).to_owned();
+        }
         let default = &template["Parameters"][name]["Default"];
         return match (default, name) {
             (Value::Null, "UserPool") => "us-east-1_Pool".to_owned(),
@@ -81,19 +98,21 @@ fn looked_up(variables: BTreeMap<String, String>, read: impl Fn(&Environment)) -
     Arc::into_inner(asked).unwrap().into_inner().unwrap()
 }
 
-/// The ring is in a secret or in a file; functions have no file. The rest of what the code reads, Lambda sets.
+/// Keys are in secrets or in files; functions have no files. The rest of what the code reads, Lambda sets.
 fn is_for_the_template(name: &str) -> bool {
-    name != "IDV_KEY_RING_FILE" && !name.starts_with("AWS_")
+    !["IDV_KEY_RING_FILE", "IDV_PROVIDER_SECRET_FILE"].contains(&name) && !name.starts_with("AWS_")
 }
 
 #[test]
 fn every_variable_that_a_function_reads_is_set_to_something_it_takes_and_none_else() {
     type Read = fn(&Environment);
     let template = template("parsed");
-    let functions: [(&str, Read); 3] = [
+    let functions: [(&str, Read); 5] = [
         ("CallbackFunction", |e| drop(CallbackConfig::read(e).unwrap())),
         ("ConsumerFunction", |e| drop(ConsumerConfig::read(e).unwrap())),
         ("PreTrafficFunction", |e| drop(PreTrafficConfig::read(e).unwrap())),
+        ("TriggersFunction", |e| drop(TriggersConfig::read(e).unwrap())),
+        ("SessionFunction", |e| drop(SessionConfig::read(e).unwrap())),
     ];
     assert_eq!(resources(&template, "AWS::Serverless::Function").len(), functions.len());
     for (function, read) in functions {
@@ -126,9 +145,29 @@ fn limits_agree_with_the_code() {
     let (callback, consumer, queue) = (of("CallbackFunction"), of("ConsumerFunction"), of("Queue"));
     assert_eq!(callback["Timeout"], intake::INVOCATION_TIMEOUT.as_secs());
     assert_eq!(consumer["Timeout"], settlement::INVOCATION_TIMEOUT.as_secs());
-    let gateway = callback["Events"]["Callback"]["Properties"]["TimeoutInMillis"].as_u64().unwrap();
-    assert!(u128::from(gateway) > intake::INVOCATION_TIMEOUT.as_millis());
-    assert_eq!(callback["Events"]["Callback"]["Properties"]["Path"], intake::CALLBACK_PATH);
+    assert_eq!(of("TriggersFunction")["Timeout"], triggers::INVOCATION_TIMEOUT.as_secs());
+    assert_eq!(of("SessionFunction")["Timeout"], session::INVOCATION_TIMEOUT.as_secs());
+    for (api, path, event, limit) in [
+        ("Api", intake::CALLBACK_PATH, &callback["Events"]["Callback"], intake::INVOCATION_TIMEOUT),
+        (
+            "SessionApi",
+            session::SESSION_PATH,
+            &of("SessionFunction")["Events"]["Session"],
+            session::INVOCATION_TIMEOUT,
+        ),
+    ] {
+        let paths = of(api)["DefinitionBody"]["paths"].as_object().unwrap();
+        assert_eq!(paths.keys().collect::<Vec<_>>(), [path], "{api}");
+        let integration = &paths[path]["post"]["x-amazon-apigateway-integration"];
+        let gateway = integration["timeoutInMillis"].as_u64().unwrap();
+        assert!(u128::from(gateway) > limit.as_millis(), "{api}");
+        // The permission is for what is called.
+        assert_eq!(event["Properties"]["RestApiId"]["Ref"], api);
+        assert_eq!(
+            (&event["Properties"]["Path"], &event["Properties"]["Method"]),
+            (&json!(path), &json!("POST"))
+        );
+    }
     assert_eq!(queue["VisibilityTimeout"], settlement::VISIBILITY_TIMEOUT.as_secs());
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], settlement::MAXIMUM_RECEIVES);
     let mapping = &consumer["Events"]["Callbacks"]["Properties"];
@@ -142,30 +181,220 @@ fn limits_agree_with_the_code() {
     let rules = of("WebAcl")["Rules"].as_array().unwrap();
     let size = rules.iter().find(|rule| rule["Name"] == "size").unwrap();
     assert_eq!(size["Statement"]["SizeConstraintStatement"]["Size"], intake::MAXIMUM_BODY_BYTES);
-    for function in ["CallbackFunction", "ConsumerFunction"] {
-        assert!(of(function)["ReservedConcurrentExecutions"].is_null(), "{function}");
+    for (name, function) in resources(&template, "AWS::Serverless::Function") {
+        assert!(function["ReservedConcurrentExecutions"].is_null(), "{name}");
     }
 }
 
 #[test]
-fn the_pool_has_the_attributes_and_no_client_may_write_them() {
+fn the_pool_has_the_attributes_and_no_code_confirms_anybody() {
     let template = template("parsed");
     let pool = &template["Resources"]["UserPool"]["Properties"];
     let schema = pool["Schema"].as_array().unwrap();
     let names: Vec<_> = schema.iter().map(|a| format!("custom:{}", a["Name"].as_str().unwrap())).collect();
-    assert_eq!(names, ASSURANCE_ATTRIBUTES);
-    assert!(schema.iter().all(|a| a["Mutable"] == true && a["AttributeDataType"] == "String"));
+    // First what is assurance, then what is not.
+    let expected: Vec<_> =
+        ASSURANCE_ATTRIBUTES.into_iter().chain([CLAIM_ATTRIBUTE]).chain(STAGING_ATTRIBUTES).collect();
+    assert_eq!(names, expected);
+    for attribute in schema {
+        // The claim is set at sign-up and never again.
+        let changes = attribute["Name"] != "idv_claim";
+        assert!(attribute["Mutable"] == changes && attribute["AttributeDataType"] == "String", "{attribute}");
+        assert_eq!(attribute["StringAttributeConstraints"], json!({ "MaxLength": "2048" }), "{attribute}");
+    }
     assert!(pool["AutoVerifiedAttributes"].is_null(), "a code would confirm people without a proof");
-    for (name, client) in resources(&template, "AWS::Cognito::UserPoolClient") {
-        let writable =
-            client["WriteAttributes"].as_array().unwrap_or_else(|| panic!("{name} must say what it writes"));
-        let writable: Vec<_> = writable.iter().map(|attribute| attribute.as_str().unwrap()).collect();
-        assert!(!writable.iter().any(|attribute| attribute.starts_with("custom:")), "{name}: {writable:?}");
+}
+
+fn words(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap_or_else(|| panic!("a list: {list}")).iter().map(|w| w.as_str().unwrap()).collect()
+}
+
+#[test]
+fn no_client_may_write_assurance_and_the_step_up_client_knows_one_way_in() {
+    let template = template("parsed");
+    let clients = resources(&template, "AWS::Cognito::UserPoolClient");
+    // Word by word: whoever lets a client write something has to say so here as well.
+    let writable: BTreeMap<_, _> =
+        clients.iter().map(|(name, client)| (*name, words(&client["WriteAttributes"]))).collect();
+    let expected = BTreeMap::from([
+        ("UserPoolClient", vec!["email", CLAIM_ATTRIBUTE]),
+        ("StepUpClient", vec!["email"]),
+        ("FederationClient", vec!["email", STAGED_SUBJECT, STAGED_IAL]),
+    ]);
+    assert_eq!(writable, expected);
+    for (name, client) in &clients {
+        let written = words(&client["WriteAttributes"]);
+        assert!(!written.iter().any(|attribute| ASSURANCE_ATTRIBUTES.contains(attribute)), "{name}");
+        let flows = words(&client["ExplicitAuthFlows"]);
+        assert_eq!(flows.contains(&"ALLOW_CUSTOM_AUTH"), *name == "StepUpClient", "{name}: {flows:?}");
+        assert_eq!(client["PreventUserExistenceErrors"], "ENABLED", "{name}");
+        assert_eq!(client["EnableTokenRevocation"], true, "{name}");
+    }
+
+    let step_up = clients["StepUpClient"];
+    assert_eq!(words(&step_up["ExplicitAuthFlows"]), ["ALLOW_CUSTOM_AUTH"]);
+    assert_eq!(step_up["GenerateSecret"], false);
+    for pages in ["SupportedIdentityProviders", "AllowedOAuthFlows", "AllowedOAuthFlowsUserPoolClient"] {
+        assert!(step_up[pages].is_null(), "no sign-in pages and no identity provider: {pages}");
+    }
+    // The least that Cognito takes (API reference, `CreateUserPoolClient`).
+    let validity = ["AccessTokenValidity", "IdTokenValidity", "RefreshTokenValidity"];
+    assert_eq!(validity.map(|of| step_up[of].as_u64().unwrap()), [5, 5, 60]);
+    let minutes = json!({ "AccessToken": "minutes", "IdToken": "minutes", "RefreshToken": "minutes" });
+    assert_eq!(step_up["TokenValidityUnits"], minutes);
+    // A challenge fits into the time for its answer, which Cognito takes from 3 to 15 minutes.
+    let session = step_up["AuthSessionValidity"].as_u64().unwrap();
+    assert!((3..=15).contains(&session) && session * 60 > STEP_UP_SECONDS, "{session}");
+}
+
+#[test]
+fn a_federated_sign_in_stages_what_it_is_told_and_its_tokens_write_nothing() {
+    let template = template("parsed");
+    let of = |name: &str| &template["Resources"][name]["Properties"];
+    let provider = of("FederationProvider");
+    assert_eq!(
+        provider["AttributeMapping"],
+        json!({ "username": "sub", "email": "email", STAGED_SUBJECT: "sub", STAGED_IAL: "ial" })
+    );
+    // A mapped attribute is written at each sign-in (Cognito developer guide, "Mapping IdP attributes to profiles and
+    // tokens"): by a client that may, and into one that can be changed.
+    let client = of("FederationClient");
+    let written = words(&client["WriteAttributes"]);
+    for attribute in provider["AttributeMapping"].as_object().unwrap().keys() {
+        assert!(attribute == "username" || written.contains(&attribute.as_str()), "{attribute}");
+        assert!(!ASSURANCE_ATTRIBUTES.contains(&attribute.as_str()), "{attribute} would be believed");
+    }
+    let details = &provider["ProviderDetails"];
+    for key in ["client_id", "client_secret"] {
+        let reference = format!("{{{{resolve:secretsmanager:${{FederationSecretArn}}:SecretString:{key}}}}}");
+        assert_eq!(details[key]["Fn::Sub"], reference.as_str());
+    }
+    assert_eq!(details["attributes_request_method"], "GET");
+    assert_eq!(details["authorize_scopes"], "openid email /assurance/ial/2");
+
+    // One name, wherever it stands.
+    let name = variables(&template, "TriggersFunction")["IDV_FEDERATION_PROVIDER"].clone();
+    assert_eq!(provider["ProviderName"], name.as_str());
+    assert_eq!(words(&client["SupportedIdentityProviders"]), [name.as_str()]);
+    assert_eq!(template["Resources"]["FederationClient"]["DependsOn"], "FederationProvider");
+
+    assert_eq!(client["GenerateSecret"], true);
+    assert_eq!(words(&client["AllowedOAuthFlows"]), ["code"]);
+    assert_eq!(words(&client["AllowedOAuthScopes"]), ["openid", "email"]);
+    assert_eq!(words(&client["ExplicitAuthFlows"]), ["ALLOW_REFRESH_TOKEN_AUTH"]);
+}
+
+/// Which pool calls the trigger function, for what, and that it can be made at all.
+#[test]
+fn the_pool_asks_the_trigger_function_and_no_other_pool_may() {
+    let template = template("parsed");
+    let of = |name: &str| &template["Resources"][name]["Properties"];
+    let alias = json!({ "Ref": "TriggersFunction.Alias" });
+    let without = json!({ "Ref": "AWS::NoValue" });
+    let federated = |made: Value| json!({ "Fn::If": ["HasFederation", made, without] });
+    let triggers = json!({
+        "PreSignUp": alias,
+        "DefineAuthChallenge": alias,
+        "CreateAuthChallenge": alias,
+        "VerifyAuthChallengeResponse": alias,
+        "InboundFederation": federated(json!({ "LambdaArn": alias, "LambdaVersion": "V1_0" })),
+        "PreTokenGeneration": federated(alias.clone()),
+    });
+    assert_eq!(of("UserPool")["LambdaConfig"], json!({ "Fn::If": ["HasProvider", triggers, without] }));
+    let pool = "arn:${AWS::Partition}:cognito-idp:${AWS::Region}:${AWS::AccountId}:userpool/${UserPoolId}";
+    let permission = json!({
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": alias,
+        "Principal": "cognito-idp.amazonaws.com",
+        "SourceAccount": { "Ref": "AWS::AccountId" },
+        "SourceArn": { "Fn::If": [
+            "MakesUserPool", { "Fn::GetAtt": ["UserPool", "Arn"] }, { "Fn::Sub": pool }
+        ] },
+    });
+    assert_eq!(of("TriggersPermission"), &permission);
+    // The pool refers to the function's alias. cfn-lint follows such circles through all resources (E3004); this is the
+    // shortest.
+    for name in ["TriggersFunction", "TriggersRole", "TriggersLogs", "TriggersErrorsAlarm"] {
+        let text = template["Resources"][name].to_string();
+        assert!(!text.contains("\"UserPool") && !text.contains("${UserPool"), "{name} refers to the pool");
     }
 }
 
+/// Without `ProviderUrl` the stack is what it was.
+#[test]
+fn what_calls_1kosmos_is_made_on_wish_alone() {
+    let template = template("expanded");
+    let mut made = 0;
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        let parts = ["Triggers", "Session", "StepUp", "Federation", "Provider", "UserPoolDomain"];
+        if parts.iter().any(|part| name.starts_with(part)) {
+            made += 1;
+            let on = resource["Condition"].as_str().unwrap_or_else(|| panic!("{name} is made always"));
+            let known = ["HasProvider", "MakesProviderSecret", "MakesStepUpClient", "HasFederation"];
+            assert!(known.contains(&on), "{name}: {on}");
+        }
+    }
+    assert!(made > 30, "{made}");
+    for parameter in ["ProviderUrl", "FederationIssuer"] {
+        assert_eq!(template["Parameters"][parameter]["Default"], "", "{parameter}");
+    }
+    let conditions = &template["Conditions"];
+    for (needs, what) in [("MakesProviderSecret", "HasProvider"), ("MakesStepUpClient", "HasProvider")]
+        .into_iter()
+        .chain([("MakesStepUpClient", "MakesUserPool")])
+        .chain([("HasFederation", "HasProvider"), ("HasFederation", "MakesUserPool")])
+    {
+        let all = conditions[needs]["Fn::And"].as_array().unwrap();
+        assert!(all.contains(&json!({ "Condition": what })), "{needs} without {what}");
+    }
+}
+
+/// People's browsers come to an API of their own.
+#[test]
+fn the_address_for_browsers_answers_one_origin_and_is_throttled() {
+    let template = template("expanded");
+    let api = resources(&template, "AWS::ApiGateway::RestApi")["SessionApi"];
+    assert!(api["BinaryMediaTypes"].is_null(), "the answer to OPTIONS would be lost");
+    let path = &api["Body"]["paths"][session::SESSION_PATH];
+    assert_eq!(path.as_object().unwrap().keys().collect::<Vec<_>>(), ["options", "post"]);
+    let post = &path["post"]["x-amazon-apigateway-integration"];
+    assert!(post["uri"].to_string().contains("SessionFunctionAliaslive"), "{post}");
+    let preflight = &path["options"];
+    let told = &preflight["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"];
+    let origin = json!({ "Fn::Sub": "'${AllowedOrigin}'" });
+    for (header, value) in
+        [("Origin", origin.clone()), ("Methods", json!("'POST'")), ("Headers", json!("'content-type'"))]
+    {
+        assert_eq!(told[format!("method.response.header.Access-Control-Allow-{header}")], value, "{header}");
+        // What a response may have is declared in OpenAPI 3's form; in another API Gateway refuses the parameter.
+        let declared = &preflight["responses"]["200"]["headers"][format!("Access-Control-Allow-{header}")];
+        assert_eq!(declared["schema"]["type"], "string", "{header}");
+    }
+    // Also where API Gateway answers by itself; or the page could not read the status.
+    let answers = api["Body"]["x-amazon-apigateway-gateway-responses"].as_object().unwrap();
+    for (name, answer) in answers {
+        let header = &answer["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"];
+        assert_eq!(header, &origin, "{name}");
+    }
+    assert_eq!(
+        answers.keys().collect::<Vec<_>>(),
+        ["DEFAULT_5XX", "MISSING_AUTHENTICATION_TOKEN", "THROTTLED"]
+    );
+    let stages = resources(&template, "AWS::ApiGateway::Stage");
+    let stage = stages.values().find(|stage| stage["RestApiId"]["Ref"] == "SessionApi").unwrap();
+    let settings = &stage["MethodSettings"][0];
+    assert_eq!(
+        (&settings["ThrottlingRateLimit"], &settings["ThrottlingBurstLimit"]),
+        (&json!(20), &json!(100))
+    );
+    assert_eq!((&settings["LoggingLevel"], &settings["DataTraceEnabled"]), (&json!("OFF"), &json!(false)));
+    // No caller's address in the access log, as in the other one's.
+    let format = stage["AccessLogSetting"]["Format"].as_str().unwrap();
+    assert!(!format.contains("identity") && format.contains("$context.status"), "{format}");
+}
+
 /// The actions of a role that the function itself needs: all but those of Lambda's own doing, which are listed here.
-fn actions(template: &Value, role: &str, by_lambda: &[&str]) -> BTreeSet<String> {
+pub(crate) fn actions(template: &Value, role: &str, by_lambda: &[&str]) -> BTreeSet<String> {
     let policies = template["Resources"][role]["Properties"]["Policies"].as_array().unwrap().iter();
     let statements = policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap());
     // A statement that a condition leaves out.
@@ -189,7 +418,7 @@ fn actions(template: &Value, role: &str, by_lambda: &[&str]) -> BTreeSet<String>
 }
 
 /// What a function asked of AWS, as IAM names it.
-fn called(endpoint: &AwsEndpoint) -> BTreeSet<String> {
+pub(crate) fn called(endpoint: &AwsEndpoint) -> BTreeSet<String> {
     let action = |target: &str, path: &str| match target.split_once('.') {
         Some(("AmazonSQS", call)) => format!("sqs:{call}"),
         Some(("secretsmanager", call)) => format!("secretsmanager:{call}"),
@@ -391,10 +620,16 @@ fn the_audit_trail_takes_the_records_and_nothing_else() {
     let subscriptions = resources(&template, "AWS::Logs::SubscriptionFilter");
     assert_eq!(
         subscriptions.keys().copied().collect::<Vec<_>>(),
-        ["CallbackSubscription", "ConsumerSubscription"]
+        ["CallbackSubscription", "ConsumerSubscription", "SessionSubscription", "TriggersSubscription"]
     );
     for (name, subscription) in subscriptions {
         assert_eq!(subscription["FilterPattern"], r#"{ $.schema = "idv-audit/*" }"#, "{name}");
+        let function = name.strip_suffix("Subscription").unwrap();
+        assert_eq!(subscription["LogGroupName"]["Ref"], format!("{function}Logs").as_str());
+        // And somebody is told if it does not.
+        let alarm = &template["Resources"][format!("{function}TrailAlarm")]["Properties"];
+        let watched = alarm["Dimensions"].as_array().unwrap();
+        assert!(watched.contains(&json!({ "Name": "FilterName", "Value": { "Ref": name } })), "{name}");
     }
     let record = idv_callback::audit::AuditRecord::new(
         idv_callback::audit::AuditCode::Accepted,
@@ -450,16 +685,20 @@ fn the_parameter_files_fit_the_template() {
 
 /// What SAM makes of it: traffic goes through the alias, whose new versions are checked first and rolled back by alarms.
 #[test]
-fn both_functions_are_rolled_out_behind_an_alias_with_a_check_and_alarms() {
+fn functions_are_rolled_out_behind_an_alias_with_a_check_or_alarms() {
     let template = template("expanded");
     let mapping = resources(&template, "AWS::Lambda::EventSourceMapping")["ConsumerFunctionCallbacks"];
     assert_eq!(mapping["FunctionName"]["Ref"], "ConsumerFunctionAliaslive");
     let api = resources(&template, "AWS::ApiGateway::RestApi")["Api"];
+    // By its name: by reference there would be a circle (the template says which).
     let integration = &api["Body"]["paths"]["/idv-callback"]["post"]["x-amazon-apigateway-integration"];
-    assert!(
-        integration["uri"]["Fn::Sub"].as_str().unwrap().contains("${CallbackFunctionAliaslive}"),
-        "{integration}"
-    );
+    let called = integration["uri"]["Fn::Sub"].as_str().unwrap();
+    let function = &template["Resources"]["CallbackFunction"]["Properties"]["FunctionName"]["Fn::Sub"];
+    let alias = &template["Resources"]["CallbackFunctionAliaslive"]["Properties"]["Name"];
+    let (function, alias) = (function.as_str().unwrap(), alias.as_str().unwrap());
+    assert!(called.ends_with(&format!(":function:{function}:{alias}/invocations")), "{called}");
+    let permission = &template["Resources"]["CallbackFunctionCallbackPermissionv1"]["Properties"];
+    assert_eq!(permission["FunctionName"]["Ref"], "CallbackFunctionAliaslive");
     assert_eq!(api["Body"]["paths"].as_object().unwrap().len(), 1);
     assert_eq!(api["Body"]["x-amazon-apigateway-binary-media-types"], json!(["*/*"]));
     for function in ["CallbackFunction", "ConsumerFunction"] {
@@ -473,6 +712,19 @@ fn both_functions_are_rolled_out_behind_an_alias_with_a_check_and_alarms() {
             rollback.contains("DEPLOYMENT_STOP_ON_ALARM") && rollback.contains("DEPLOYMENT_FAILURE"),
             "{rollback}"
         );
+    }
+    // The check before traffic knows the other two alone; alarms roll these back.
+    for (function, alarm) in
+        [("TriggersFunction", "TriggersErrorsAlarm"), ("SessionFunction", "SessionErrorsAlarm")]
+    {
+        let alias = &template["Resources"][format!("{function}Aliaslive")];
+        let policy = &alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"];
+        let group = format!("{function}DeploymentGroup");
+        assert_eq!(policy["DeploymentGroupName"]["Ref"], group.as_str());
+        assert!(policy["BeforeAllowTrafficHook"].is_null(), "{function}");
+        let group = &template["Resources"][group]["Properties"];
+        assert_eq!(group["AlarmConfiguration"]["Enabled"], true, "{function}");
+        assert_eq!(group["AlarmConfiguration"]["Alarms"], json!([{ "Name": { "Ref": alarm } }]));
     }
     // CodeDeploy's role may call no function of another name (safe deployments, SAM developer guide).
     let hook = &template["Resources"]["PreTrafficFunction"]["Properties"]["FunctionName"]["Fn::Sub"];
@@ -529,9 +781,38 @@ fn roles_reach_these_resources_and_no_others() {
                 attribute("UserPool")
             ),
             read_ring.clone(),
-            both_keys,
+            both_keys.clone(),
             own_key.clone(),
             logs("ConsumerLogs"),
+            trace.clone(),
+        ]
+    );
+    let key_of_1kosmos = "{Fn::If:[HasProviderSecret,{Ref:ProviderSecretArn},{Ref:ProviderSecret}]}";
+    let read_key = format!("ReadProviderKey secretsmanager:GetSecretValue on {key_of_1kosmos}");
+    assert_eq!(
+        statements(&template, "TriggersRole"),
+        [
+            format!("Enqueue sqs:SendMessage on {}", attribute("Queue")),
+            read_ring.clone(),
+            read_key.clone(),
+            both_keys,
+            own_key.clone(),
+            logs("TriggersLogs"),
+            trace.clone(),
+        ]
+    );
+    assert_eq!(
+        statements(&template, "SessionRole"),
+        [
+            format!(
+                "ReadUsers cognito-idp:AdminGetUser on {{Fn::If:[MakesUserPool,{},{{Fn::Sub:{pool}}}]}}",
+                attribute("UserPool")
+            ),
+            read_ring.clone(),
+            read_key,
+            format!("UseDataKey kms:Decrypt on {}", attribute("DataKey")),
+            own_key.clone(),
+            logs("SessionLogs"),
             trace.clone(),
         ]
     );
@@ -604,7 +885,7 @@ fn a_changed_parameter_makes_new_versions() {
     assert_eq!(first, versions(&[]), "nothing changed");
     let second = versions(&["--parameter-overrides", "MinimumIal=3"]);
     assert!(
-        first.len() == 3 && first.iter().all(|version| !second.contains(version)),
+        first.len() == 5 && first.iter().all(|version| !second.contains(version)),
         "{first:?} {second:?}"
     );
     let deployed = std::fs::read_to_string(folder.path().join("deployed")).unwrap();

@@ -1244,3 +1244,21 @@ async fn an_operator_opens_a_session_for_a_user_who_is_there() {
     crate::audit_trail::have_the_published_form(&log.lines().collect::<Vec<_>>());
     assert!(!log.contains("CANARY") && !log.contains("/session/"), "{log}");
 }
+
+/// What the two functions ask of AWS, and what their roles allow: the same.
+#[tokio::test]
+async fn every_call_is_allowed_and_nothing_else_is() {
+    let template = crate::template::template("parsed");
+    let rig = Rig::start(&[]).await;
+    let identity = json!([{ "userId": "7", "providerName": "OneKosmos", "dateCreated": SystemClock.now().unix_millis() }]);
+    let staged = [("custom:fed_sub", "7"), ("custom:fed_ial", "2")];
+    rig.fire(&hosted("OneKosmos_7", &identity, &staged)).await.unwrap();
+    rig.fire(&sign_up("ada", json!({}), json!({}))).await.unwrap();
+    let calls = crate::template::called(&rig.endpoint);
+    let by_services = ["kms:Decrypt", "kms:GenerateDataKey"];
+    assert_eq!(crate::template::actions(&template, "TriggersRole", &by_services), calls);
+    let desk = Rig::of(env!("CARGO_BIN_EXE_session"), &[]).await;
+    ask_session(&desk, &json!({ "username": "ada", "verifier": VERIFIER })).await;
+    let calls = crate::template::called(&desk.endpoint);
+    assert_eq!(crate::template::actions(&template, "SessionRole", &["kms:Decrypt"]), calls);
+}
