@@ -102,6 +102,10 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let target =
         request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let call = target.rsplit('.').next().unwrap_or_default().to_owned();
+    if request.uri().path() == "/v1/verify/sessions" {
+        let opened = json!({ "session_id": "vs_1", "session_url": "https://acme.1kosmos.example/s/1" });
+        return Ok(Response::builder().status(201).body(Full::from(opened.to_string())).unwrap());
+    }
     let body =
         request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let asked: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
@@ -112,6 +116,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         *held = (held.0 + start.elapsed(), held.1 + 1);
     }
     let (status, said) = match call.as_str() {
+        "GetSecretValue" if asked["SecretId"] == "idv/1kosmos" => {
+            (200, json!({ "SecretString": r#"{"api_key":"a-key-for-the-api-of-1kosmos"}"# }))
+        }
         "GetSecretValue" => (200, json!({ "SecretString": RING })),
         "SendMessage" => (200, json!({ "MessageId": "m", "SequenceNumber": "1" })),
         "AdminGetUser" => (

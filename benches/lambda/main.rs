@@ -2,7 +2,7 @@
 //! one run with a bare `lambda_runtime` function, with one that signs its request by hand, and with Python (boto3 under
 //! awslambdaric).
 //!
-//! `cargo bench` prints tables; `cargo bench -- callback|consumer|dead-letters|audit` one of them. Nothing is asserted: machines differ; compare the ratios of one run.
+//! `cargo bench` prints tables; `cargo bench -- callback|triggers|consumer|dead-letters|audit` one of them. Nothing is asserted: machines differ; compare the ratios of one run.
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
@@ -50,6 +50,9 @@ fn main() {
         let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
         if wanted("callback") {
             callback().await;
+        }
+        if wanted("triggers") {
+            triggers().await;
         }
         if wanted("consumer") {
             consumer().await;
@@ -132,6 +135,60 @@ async fn callback() {
     ratio("exec to first answer", |row| row.answer);
     ratio("CPU to first answer", |row| row.cpu);
     ratio("CPU per warm invocation", |row| row.warm);
+}
+
+/// The function that runs inside a person's sign-up and sign-in: a sign-up asks 1Kosmos, the step before a step-up asks nobody.
+async fn triggers() {
+    let aws = Aws::start(Duration::ZERO, None).await;
+    // As on Lambda: the whole of the system's roots is loaded, with the one that is needed here among them.
+    let roots = std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+    let bundle = aws.ca_bundle.with_file_name("roots.pem");
+    std::fs::write(&bundle, [roots, std::fs::read(&aws.ca_bundle).unwrap()].concat()).unwrap();
+    let settings = [
+        ("IDV_PROVIDER_URL", aws.url.as_str()),
+        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
+        ("IDV_CALLBACK_URL", "https://idv.example.com/idv-callback"),
+        ("SSL_CERT_FILE", bundle.to_str().unwrap()),
+    ];
+    let contenders = [
+        Contender::binary("triggers", env!("CARGO_BIN_EXE_triggers")),
+        Contender::binary("bare lambda_runtime", &peers::example("echo")),
+    ];
+    let mut rows = Vec::new();
+    println!("\ntriggers: {COLD_STARTS} cold starts each, interleaved; medians");
+    let mut samples: Vec<Vec<Sample>> = contenders.iter().map(|_| Vec::new()).collect();
+    for _ in 0..COLD_STARTS {
+        for (contender, samples) in contenders.iter().zip(&mut samples) {
+            let function = Function::start(&contender.command, &aws, &settings).await;
+            samples.push(function.first_answer(messages::sign_up(0), &aws).await);
+        }
+    }
+    for (contender, samples) in contenders.iter().zip(&samples) {
+        let function = Function::start(&contender.command, &aws, &settings).await;
+        function.first_answer(messages::sign_up(0), &aws).await;
+        let mut warm = Vec::new();
+        for event in [messages::sign_up as fn(usize) -> serde_json::Value, messages::define] {
+            let cpu = function.cpu();
+            for n in 1..=WARM {
+                function.invoke(event(n)).await;
+            }
+            warm.push((function.cpu() - cpu) / u32::try_from(WARM).unwrap());
+        }
+        let answer = median(samples.iter().map(|sample| sample.answer));
+        println!(
+            "{:22} {:>6.2} MB   exec to first answer of a sign-up {:>6.1} ms ({:.1} ms CPU), {} connections   warm: sign-up {} us, define {} us CPU   peak {:.1} MB",
+            contender.name,
+            std::fs::metadata(contender.binary.as_ref().unwrap()).unwrap().len() as f64 / 1e6,
+            answer.as_secs_f64() * 1e3,
+            median(samples.iter().map(|sample| sample.cpu)).as_secs_f64() * 1e3,
+            samples[0].connections,
+            warm[0].as_micros(),
+            warm[1].as_micros(),
+            function.peak_memory() as f64 / 1e6,
+        );
+        rows.push(answer.as_secs_f64());
+    }
+    println!("  exec to first answer: {:.2} x bare runtime", rows[0] / rows[1]);
 }
 
 struct Row {

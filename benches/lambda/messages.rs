@@ -21,6 +21,7 @@ pub(crate) const POOL: &str = "us-east-1_Bench";
 pub(crate) const RING: &str = r#"{
   "webhook": [ { "id": "wh-1", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" } ],
   "seal": [ { "id": "seal-1", "secret": "seal-seal-seal-seal-seal-seal-32" } ],
+  "binding": [ { "id": "binding-1", "secret": "bind-bind-bind-bind-bind-bind-32" } ],
   "audit": { "id": "audit-1", "secret": "audit-audit-audit-audit-audit-32" } }"#;
 
 fn ring() -> KeyRing {
@@ -99,4 +100,33 @@ pub(crate) fn batch(n: usize) -> Value {
         })
         .collect();
     batch_event(&messages)
+}
+
+/// Somebody signs up.
+pub(crate) fn sign_up(n: usize) -> Value {
+    json!({
+        "version": "1", "triggerSource": "PreSignUp_SignUp", "region": "us-east-1", "userPoolId": POOL,
+        "userName": format!("user-{n}"), "callerContext": { "awsSdkVersion": "bench", "clientId": "bench" },
+        "request": { "userAttributes": { "email": "user@example.com" }, "validationData": null, "clientMetadata": null },
+        "response": { "autoConfirmUser": false, "autoVerifyEmail": false, "autoVerifyPhone": false },
+    })
+}
+
+/// Somebody has given their password.
+pub(crate) fn define(n: usize) -> Value {
+    let past =
+        |name: &str| json!({ "challengeName": name, "challengeResult": true, "challengeMetadata": null });
+    json!({
+        "version": "1", "triggerSource": "DefineAuthChallenge_Authentication", "region": "us-east-1", "userPoolId": POOL,
+        "userName": format!("user-{n}"), "callerContext": { "awsSdkVersion": "bench", "clientId": "bench" },
+        "request": {
+            "userAttributes": {
+                "sub": "0f8fad5b-d9cb-469f-a165-70867728950e", "custom:blockid_sub": "did:blockid:1",
+                "custom:ial": "2", "custom:idv_status": "approved",
+            },
+            "session": [past("SRP_A"), past("PASSWORD_VERIFIER")],
+            "userNotFound": false,
+        },
+        "response": {},
+    })
 }

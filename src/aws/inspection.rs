@@ -116,6 +116,8 @@ impl Inspection {
                     id: id.to_owned(),
                     name: described.client_name().unwrap_or_default().to_owned(),
                     writable: described.write_attributes.clone(),
+                    flows: described.explicit_auth_flows().iter().map(ToString::to_string).collect(),
+                    scopes: described.allowed_o_auth_scopes().to_vec(),
                 });
             }
             page = answer.next_token().map(str::to_owned);

@@ -103,6 +103,10 @@ pub struct AppClient {
     pub name: String,
     /// The attributes that a signed-in user may write through it; none when it does not say.
     pub writable: Option<Vec<String>>,
+    /// How people may sign in through it: `ExplicitAuthFlows`.
+    pub flows: Vec<String>,
+    /// What its tokens from the sign-in pages may do: `AllowedOAuthScopes`.
+    pub scopes: Vec<String>,
 }
 
 /// A function.

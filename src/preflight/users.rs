@@ -1,7 +1,13 @@
 //! The user pool and its app clients.
 
 use super::{AppClient, Finding, Installation, Pool};
-use crate::assurance::{ASSURANCE_ATTRIBUTES, names};
+use crate::assurance::{ASSURANCE_ATTRIBUTES, STAGING_ATTRIBUTES, names};
+
+/// Custom authentication: password, then face.
+const CUSTOM_AUTH: &str = "ALLOW_CUSTOM_AUTH";
+
+/// The scope of tokens that may change their own user.
+const ADMIN_SCOPE: &str = "aws.cognito.signin.user.admin";
 
 pub(super) fn examine(installation: &Installation) -> Vec<Finding> {
     let pool = match &installation.pool {
@@ -58,10 +64,43 @@ fn longest_value(name: &str) -> usize {
 fn clients(pool: &Pool) -> Vec<Finding> {
     const CHECK: &str = "app clients";
     let wrong: Vec<_> = pool.clients.iter().filter_map(|client| writes_assurance(CHECK, client)).collect();
-    if !wrong.is_empty() {
-        return wrong;
+    let mut findings = if wrong.is_empty() {
+        let found = format!("none of {} may write an assurance attribute", pool.clients.len());
+        vec![Finding::fine(CHECK, found)]
+    } else {
+        wrong
+    };
+    findings.extend(pool.clients.iter().filter_map(goes_around_the_biometric));
+    findings.extend(pool.clients.iter().filter_map(writes_what_is_staged));
+    findings
+}
+
+/// A client for step-ups whose tokens are to be had without one.
+fn goes_around_the_biometric(client: &AppClient) -> Option<Finding> {
+    if !client.flows.iter().any(|flow| flow == CUSTOM_AUTH) {
+        return None;
     }
-    vec![Finding::fine(CHECK, format!("none of {} may write an assurance attribute", pool.clients.len()))]
+    let others: Vec<_> =
+        client.flows.iter().map(String::as_str).filter(|flow| *flow != CUSTOM_AUTH).collect();
+    let found = format!(
+        "through {} ({}) people get tokens by {}, too: without a biometric",
+        client.name,
+        client.id,
+        others.join(", ")
+    );
+    let remedy = "allow ALLOW_CUSTOM_AUTH alone on the client for step-ups, and the rest on another";
+    (!others.is_empty()).then(|| Finding::wrong("app clients: step-up", found, remedy))
+}
+
+/// What an identity provider tells must be writable by the client; the person's own token must not be able to.
+fn writes_what_is_staged(client: &AppClient) -> Option<Finding> {
+    let stages = |name: &String| STAGING_ATTRIBUTES.contains(&name.as_str());
+    let writes = client.writable.as_ref().is_some_and(|writable| writable.iter().any(stages));
+    let admin = client.scopes.iter().any(|scope| scope == ADMIN_SCOPE);
+    let found =
+        format!("who signs in through {} ({}) can write what 1Kosmos is to tell", client.name, client.id);
+    let remedy = "take aws.cognito.signin.user.admin from the client's scopes";
+    (writes && admin).then(|| Finding::wrong("app clients: federation", found, remedy))
 }
 
 fn writes_assurance(check: &'static str, client: &AppClient) -> Option<Finding> {

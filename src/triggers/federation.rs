@@ -109,8 +109,9 @@ where
         let unreadable = |reason| No::because(reason, Refusal::NotAllowed);
         let Some(identity) = self.identity(signed_in).map_err(unreadable)? else { return Ok(None) };
         let value = |name: &str| signed_in.attributes.get(name).map(String::as_str);
-        if value(STAGED_SUBJECT) != Some(identity.subject.as_str()) {
-            return Err(unreadable("subject_not_mapped"));
+        // What was mapped may be missing; where it is there and says another, something is wrong with the mapping.
+        if value(STAGED_SUBJECT).is_some_and(|staged| staged != identity.subject.as_str()) {
+            return Err(unreadable("subject_mismatch"));
         }
         let ial =
             value(STAGED_IAL).and_then(|text| text.parse().ok()).and_then(|n| AssuranceLevel::new(n).ok());

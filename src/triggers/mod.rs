@@ -1,9 +1,9 @@
 //! What Cognito asks on the way: at a sign-up, in a sign-in with step-up, in a federated sign-in; and where a person asks for
 //! the link to their proofing session.
 //!
-//! Somebody waits for each of these. Cognito gives a trigger 5 s, which cannot be changed, and calls it up to three times
-//! (developer guide, "Things to know about Lambda triggers"); so every call to 1Kosmos has its share of that time, and
-//! repeated calls ask for one and the same thing.
+//! Somebody waits for each of these. Cognito gives a trigger 5 s, which cannot be changed, and may call it again (developer guide,
+//! "Things to know about Lambda triggers": three times, as it had it until March 2026); so every call to 1Kosmos has its share
+//! of that time, and repeated calls ask for one and the same thing.
 
 pub mod federation;
 pub mod session;
