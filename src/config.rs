@@ -57,9 +57,9 @@ impl From<String> for ConfigError {
     }
 }
 
-/// Where the key ring is.
+/// Where a secret is: the key ring, or the key for 1Kosmos' API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyRingSource {
+pub enum SecretSource {
     /// A secret of Secrets Manager: its name or ARN.
     Secret(String),
     /// A file.
@@ -72,7 +72,7 @@ pub struct CallbackConfig {
     /// `IDV_QUEUE_URL`
     pub queue_url: String,
     /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
-    pub key_ring: KeyRingSource,
+    pub key_ring: SecretSource,
     /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
     pub profile: SignatureProfile,
     /// `IDV_METRICS_NAMESPACE`
@@ -87,7 +87,7 @@ pub struct ConsumerConfig {
     /// `IDV_DEAD_LETTER_QUEUE_URL`
     pub dead_letter_queue_url: String,
     /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
-    pub key_ring: KeyRingSource,
+    pub key_ring: SecretSource,
     /// `IDV_USER_POOL_IDS`, `IDV_MINIMUM_IAL`, `IDV_BINDING`
     pub policy: Policy,
     /// `IDV_COGNITO_RPS`
@@ -149,7 +149,7 @@ impl ConsumerConfig {
 #[derive(Debug)]
 pub struct PreTrafficConfig {
     /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
-    pub key_ring: KeyRingSource,
+    pub key_ring: SecretSource,
     /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
     pub profile: SignatureProfile,
     /// `IDV_CALLBACK_VERSION`
@@ -270,14 +270,14 @@ impl<'e> Reader<'e> {
         })
     }
 
-    fn key_ring(&mut self) -> Option<KeyRingSource> {
+    fn key_ring(&mut self) -> Option<SecretSource> {
         self.stored("IDV_KEY_RING_SECRET_ID", "IDV_KEY_RING_FILE")
     }
 
     /// A secret, or a file instead of it.
-    fn stored(&mut self, secret_id: &str, path: &str) -> Option<KeyRingSource> {
-        let secret = self.environment.get(secret_id).map(KeyRingSource::Secret);
-        let file = self.environment.get(path).map(|path| KeyRingSource::File(path.into()));
+    fn stored(&mut self, secret_id: &str, path: &str) -> Option<SecretSource> {
+        let secret = self.environment.get(secret_id).map(SecretSource::Secret);
+        let file = self.environment.get(path).map(|path| SecretSource::File(path.into()));
         match (secret, file) {
             (Some(source), None) | (None, Some(source)) => return Some(source),
             (Some(_), Some(_)) => {

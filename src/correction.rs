@@ -167,7 +167,9 @@ impl Statement {
     pub fn binding(&self, keys: &[Key]) -> Binding {
         let Some(event) = self.envelope.event() else { return Binding::Absent };
         match (&self.correction, Binding::check(event.binding.as_ref(), &event.user, keys)) {
-            (Ok(Some(_)), Binding::Absent | Binding::StartedAt(_)) => Binding::Vouched,
+            (Ok(Some(_)), Binding::Absent | Binding::StartedAt(_) | Binding::ClaimedAt(..)) => {
+                Binding::Vouched
+            }
             (_, binding) => binding,
         }
     }

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Mutex;
 
 use crate::envelope::BodyDigest;
-use crate::ports::{ApiKey, ApiKeyStore, Clock, Fault, ProofingProvider, ProviderError};
+use crate::ports::{ApiKeyStore, Clock, Fault, ProofingProvider, ProviderError};
 use crate::proofing::{
     Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, ReasonCode, SessionRequest,
     SessionResult,
@@ -50,7 +50,7 @@ pub struct OneKosmos<K, C> {
 }
 
 /// The key as it stands in the header, or why there is none.
-type HeldKey = Result<(ApiKey, HeaderValue), Fault>;
+type HeldKey = Result<HeaderValue, Fault>;
 
 enum HttpClient {
     /// Of a stand-in on this machine.
@@ -124,18 +124,32 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
                 let header = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
                 let mut header = header.map_err(|_| Fault::new("api_key", "malformed"))?;
                 header.set_sensitive(true);
-                Ok((key, header))
+                Ok(header)
             });
-            *held = Some((fetched, now));
+            // One that cannot be fetched now does not make the one at hand any worse.
+            *held = match (fetched, held.take()) {
+                (Err(_), Some((Ok(header), _))) => Some((Ok(header), now)),
+                (fetched, _) => Some((fetched, now)),
+            };
         }
         match &*held {
-            Some((Ok((_, header)), _)) => Ok(header.clone()),
+            Some((Ok(header), _)) => Ok(header.clone()),
             Some((Err(fault), _)) => Err(fault.clone()),
             None => Err(Fault::new("api_key", "none")),
         }
     }
 
+    /// The answer, or why there is none, within this time: the key's way here included.
     async fn call(&self, call: Call<'_>, within: Duration) -> Result<Bytes, ProviderError> {
+        let out_of_time = ProviderError::Failed(Fault::new(call.name, "timeout"));
+        tokio::select! {
+            biased;
+            answer = self.tries(&call, within) => answer,
+            () = self.clock.sleep(within) => Err(out_of_time),
+        }
+    }
+
+    async fn tries(&self, call: &Call<'_>, within: Duration) -> Result<Bytes, ProviderError> {
         let end = self.clock.now().plus(within);
         let fault = |code: &str| ProviderError::Failed(Fault::new(call.name, code));
         let mut refused_key = false;
@@ -148,7 +162,7 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
             let header = self.header(refused_key).await.map_err(ProviderError::Failed)?;
             let attempt = tokio::select! {
                 biased;
-                answer = self.send(&call, header) => answer,
+                answer = self.send(call, header) => answer,
                 () = self.clock.sleep(left.min(TRY)) => Err(Failed::Passing("timeout")),
             };
             last = match attempt {

@@ -57,6 +57,12 @@ impl IdempotencyKey {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claim(String);
 
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claim(<redacted>)")
+    }
+}
+
 impl Claim {
     /// Takes 43 characters of base64url.
     pub fn new(text: &str) -> Option<Self> {
@@ -128,10 +134,8 @@ impl fmt::Display for BadAnswer {
 pub struct SessionRequest {
     /// For whom.
     pub user: UserReference,
-    /// The proof that it was asked for at this user's sign-up.
+    /// The proof that it was asked for at this user's sign-up, or before it.
     pub binding: BindingToken,
-    /// The promise of the browser that signs up, where it made one.
-    pub claim: Option<Claim>,
     /// Whether 1Kosmos is to call back. Where the result is fetched at the sign-up that follows there is nobody yet to call
     /// back about.
     pub calls_back: bool,
@@ -140,18 +144,14 @@ pub struct SessionRequest {
 impl SessionRequest {
     /// The body: `POST /v1/verify/sessions`.
     pub fn body(&self, callback_url: &str) -> String {
-        let mut metadata = json!({
-            "cognito_user_pool": self.user.pool.as_str(),
-            "cognito_username": self.user.username.as_str(),
-            "binding": self.binding.as_str(),
-        });
-        if let (Some(claim), Value::Object(members)) = (&self.claim, &mut metadata) {
-            members.insert("claim".to_owned(), json!(claim.as_str()));
-        }
         let mut body = json!({
             "document_types": DOCUMENT_TYPES,
             "liveness_mode": "active",
-            "metadata": metadata,
+            "metadata": {
+                "cognito_user_pool": self.user.pool.as_str(),
+                "cognito_username": self.user.username.as_str(),
+                "binding": self.binding.as_str(),
+            },
         });
         if let (true, Value::Object(members)) = (self.calls_back, &mut body) {
             members.insert("callback_url".to_owned(), json!(callback_url));
@@ -186,13 +186,8 @@ impl OpenedSession {
 pub enum SessionResult {
     /// Nothing is decided yet.
     Pending,
-    /// It ended.
-    Ended {
-        /// What happened.
-        event: Box<VerificationEvent>,
-        /// The promise that the session was opened with.
-        claim: Option<Claim>,
-    },
+    /// It ended like this.
+    Ended(Box<VerificationEvent>),
 }
 
 impl SessionResult {
@@ -205,9 +200,7 @@ impl SessionResult {
         if answer.get("status").and_then(Value::as_str) == Some("pending") {
             return Ok(Self::Pending);
         }
-        let event = Box::new(parse_payload(body, None, now)?);
-        let claim = answer.get("metadata").and_then(|metadata| metadata.get("claim")?.as_str());
-        Ok(Self::Ended { event, claim: claim.and_then(Claim::new) })
+        Ok(Self::Ended(Box::new(parse_payload(body, None, now)?)))
     }
 }
 

@@ -10,9 +10,11 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::audit::{AuditRecord, Chain};
+use crate::audit::{AuditCode, AuditRecord, Chain};
+use crate::clock::SystemClock;
+use crate::config::Environment;
 use crate::metrics;
-use crate::ports::AuditSink;
+use crate::ports::{AuditSink, Clock as _};
 use crate::timestamp::Timestamp;
 
 /// Starts the diagnostics of a Lambda function, and makes a panic print where it was and nothing of what it said.
@@ -66,6 +68,25 @@ impl FunctionLog {
     /// A log of this writer, whose metrics go to this namespace.
     pub fn new(namespace: &str, writer: String) -> Self {
         Self { namespace: namespace.to_owned(), chain: Chain::new(writer) }
+    }
+}
+
+impl FunctionLog {
+    /// The log of a function that begins now, with its first record; `detail` says more about it.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn begin(
+        function: &str,
+        detail: &str,
+        environment: &Environment,
+        namespace: &str,
+    ) -> io::Result<Self> {
+        let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
+        let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
+        let log = Self::new(namespace, writer(function, &stream, started.at()));
+        log.record(&started.detail(format!("{function}{detail}")))?;
+        Ok(log)
     }
 }
 

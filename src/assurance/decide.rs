@@ -203,11 +203,11 @@ fn check_is_the_user(facts: &Facts<'_>, user: &UserRecord, policy: &Policy) -> R
     if named.to_lowercase() != found.to_lowercase() {
         return Err(QuarantineReason::UsernameAlias);
     }
-    match facts.binding {
+    match &facts.binding {
         Binding::Absent if policy.binding_required => Err(QuarantineReason::BindingMissing),
-        Binding::Absent | Binding::Vouched => Ok(()),
-        Binding::StartedAt(start) if Binding::covers(start, user.created_at) => Ok(()),
-        Binding::StartedAt(_) | Binding::Forged => Err(QuarantineReason::BindingMismatch),
+        Binding::Absent => Ok(()),
+        binding if binding.speaks_for(user.created_at, user.claim.as_ref()) => Ok(()),
+        _ => Err(QuarantineReason::BindingMismatch),
     }
 }
 

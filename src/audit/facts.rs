@@ -13,6 +13,7 @@ use crate::assurance::{
 use crate::binding::Binding;
 use crate::envelope::BodyDigest;
 use crate::key_ring::Key;
+use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{
     Approval, AssuranceLevel, EventId, Evidence, Framework, Malformed, Outcome, PoolId, SessionId, Subject,
@@ -30,6 +31,10 @@ const EVIDENCE: [&str; 8] = [
     "visa",
     "state_id",
 ];
+
+/// What is told of a binding with the user's own claim, and of one with another.
+const CLAIMED: &str = "claimed";
+const CLAIMED_BY_ANOTHER: &str = "claimed_by_another";
 
 /// What the name of a trust framework begins with, to be told.
 const FRAMEWORKS: [&str; 7] = ["nist", "eidas", "kantara", "iso", "gpg45", "dvs", "etsi"];
@@ -49,7 +54,7 @@ pub struct DecisionFacts {
     pub approval: Option<ApprovalFacts>,
     /// How long before the decision the callback was accepted, in milliseconds.
     pub age_ms: u64,
-    /// What the binding proved: `absent`, `forged`, `vouched`, or when the sign-up started.
+    /// What the binding proved: `absent`, `forged`, `vouched`, or when the sign-up started, and whether with the user's claim.
     pub binding: String,
     /// The user's record before, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,11 +146,16 @@ impl DecisionFacts {
                 _ => None,
             },
             age_ms: u64::try_from(facts.age.as_millis()).unwrap_or(u64::MAX),
-            binding: match facts.binding {
+            binding: match &facts.binding {
                 Binding::Absent => "absent".to_owned(),
                 Binding::Forged => "forged".to_owned(),
                 Binding::Vouched => "vouched".to_owned(),
                 Binding::StartedAt(start) => start.to_string(),
+                // Not the claim itself: whether it is this user's is what counts.
+                Binding::ClaimedAt(start, claim) => {
+                    let same = facts.user.is_some_and(|user| user.claim.as_ref() == Some(claim));
+                    format!("{} {start}", if same { CLAIMED } else { CLAIMED_BY_ANOTHER })
+                }
             },
             user: facts.user.map(|user| UserFacts::of(user, &event.user, subject)),
             pool_allowed: policy.pools.contains(&event.user.pool),
@@ -189,7 +199,12 @@ impl DecisionFacts {
                 "absent" => Binding::Absent,
                 "forged" => Binding::Forged,
                 "vouched" => Binding::Vouched,
-                start => Binding::StartedAt(moment(start)?),
+                said => match said.split_once(' ') {
+                    None => Binding::StartedAt(moment(said)?),
+                    Some((CLAIMED, start)) => Binding::ClaimedAt(moment(start)?, claim('A')?),
+                    Some((CLAIMED_BY_ANOTHER, start)) => Binding::ClaimedAt(moment(start)?, claim('B')?),
+                    Some(_) => return Err(Malformed),
+                },
             },
         };
         Ok(decide(&facts, &policy))
@@ -294,7 +309,7 @@ impl UserFacts {
             },
             created_at: moment(&self.created_at)?,
             assurance,
-            claim: None,
+            claim: Some(claim('A')?),
         })
     }
 }
@@ -320,6 +335,11 @@ fn known_framework(framework: &Framework) -> String {
     let lower = word.to_ascii_lowercase();
     let known = plain && FRAMEWORKS.iter().any(|beginning| lower.starts_with(beginning));
     if known { word.to_owned() } else { "other".to_owned() }
+}
+
+/// Any claim: what counts is which are the same.
+fn claim(letter: char) -> Result<Claim, Malformed> {
+    Claim::new(&letter.to_string().repeat(43)).ok_or(Malformed)
 }
 
 fn moment(text: &str) -> Result<Timestamp, Malformed> {

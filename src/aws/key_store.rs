@@ -1,6 +1,6 @@
 //! The key ring, and the key for 1Kosmos' API, from Secrets Manager (API reference: `GetSecretValue`) or from a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::Blob;
@@ -8,14 +8,14 @@ use zeroize::Zeroizing;
 
 use super::connection::AwsConnection;
 use super::failure::{Failure, Sort};
-use crate::config::KeyRingSource;
+use crate::config::SecretSource;
 use crate::key_ring::KeyRing;
 use crate::ports::{ApiKey, ApiKeyStore, Fault, KeyStore, KeyStoreError};
 
-/// Where the key ring is stored.
+/// Where a secret is stored.
 #[derive(Clone)]
-pub enum StoredKeyRing {
-    /// In a secret.
+pub enum StoredSecret {
+    /// In Secrets Manager.
     Secret {
         /// The client.
         client: Client,
@@ -26,28 +26,41 @@ pub enum StoredKeyRing {
     File(PathBuf),
 }
 
-impl StoredKeyRing {
-    /// The key ring that the configuration names.
-    pub fn new(connection: &AwsConnection, source: &KeyRingSource) -> Self {
+impl StoredSecret {
+    /// The one that the configuration names.
+    pub fn new(connection: &AwsConnection, source: &SecretSource) -> Self {
         match source {
-            KeyRingSource::Secret(id) => Self::Secret { client: connection.secrets(), id: id.clone() },
-            KeyRingSource::File(path) => Self::File(path.clone()),
+            SecretSource::Secret(id) => Self::Secret { client: connection.secrets(), id: id.clone() },
+            SecretSource::File(path) => Self::File(path.clone()),
+        }
+    }
+
+    async fn read(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        match self {
+            Self::Secret { client, id } => fetch_secret(client, id).await,
+            Self::File(path) => {
+                let read = tokio::fs::read(path).await.map(Zeroizing::new);
+                let code = |error: std::io::Error| error.kind().to_string().replace(' ', "_");
+                read.map_err(|error| Failure { fault: Fault::new("file", &code(error)), sort: Sort::Other })
+            }
         }
     }
 }
 
-impl KeyStore for StoredKeyRing {
+impl KeyStore for StoredSecret {
     async fn fetch(&self) -> Result<KeyRing, KeyStoreError> {
-        let json = match self {
-            Self::Secret { client, id } => {
-                fetch_secret(client, id).await.map_err(|Failure { fault, sort }| match sort {
-                    Sort::Passing => KeyStoreError::Passing(fault),
-                    Sort::Other => KeyStoreError::Misconfigured(fault),
-                })?
-            }
-            Self::File(path) => read_file(path).await.map_err(KeyStoreError::Misconfigured)?,
-        };
+        let json = self.read().await.map_err(|Failure { fault, sort }| match sort {
+            Sort::Passing => KeyStoreError::Passing(fault),
+            Sort::Other => KeyStoreError::Misconfigured(fault),
+        })?;
         KeyRing::parse(&json).map_err(KeyStoreError::Malformed)
+    }
+}
+
+impl ApiKeyStore for StoredSecret {
+    async fn fetch(&self) -> Result<ApiKey, Fault> {
+        let json = self.read().await.map_err(|failure| failure.fault)?;
+        ApiKey::parse(&json).ok_or_else(|| Fault::new("api_key", "malformed"))
     }
 }
 
@@ -59,43 +72,4 @@ async fn fetch_secret(client: &Client, id: &str) -> Result<Zeroizing<Vec<u8>>, F
     let empty = || Failure { fault: Fault::new(CALL, "empty_secret"), sort: Sort::Other };
     let text = answer.secret_string.map(String::into_bytes);
     text.or_else(|| answer.secret_binary.map(Blob::into_inner)).map(Zeroizing::new).ok_or_else(empty)
-}
-
-async fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let read = tokio::fs::read(path).await;
-    read.map(Zeroizing::new).map_err(|error| Fault::new("file", &error.kind().to_string().replace(' ', "_")))
-}
-
-/// Where the key for 1Kosmos' API is stored.
-#[derive(Clone)]
-pub enum StoredApiKey {
-    /// In a secret.
-    Secret {
-        /// The client.
-        client: Client,
-        /// The secret's name or ARN.
-        id: String,
-    },
-    /// In a file, which is read again at each fetch.
-    File(PathBuf),
-}
-
-impl StoredApiKey {
-    /// The key that the configuration names.
-    pub fn new(connection: &AwsConnection, source: &KeyRingSource) -> Self {
-        match source {
-            KeyRingSource::Secret(id) => Self::Secret { client: connection.secrets(), id: id.clone() },
-            KeyRingSource::File(path) => Self::File(path.clone()),
-        }
-    }
-}
-
-impl ApiKeyStore for StoredApiKey {
-    async fn fetch(&self) -> Result<ApiKey, Fault> {
-        let json = match self {
-            Self::Secret { client, id } => fetch_secret(client, id).await.map_err(|failure| failure.fault)?,
-            Self::File(path) => read_file(path).await?,
-        };
-        ApiKey::parse(&json).ok_or_else(|| Fault::new("api_key", "malformed"))
-    }
 }

@@ -16,7 +16,7 @@ pub use cognito::CognitoDirectory;
 pub use connection::{AwsConnection, CallLimits};
 pub use identity::{SignedCall, caller_identity, sign_statement, who_signed};
 pub use inspection::Inspection;
-pub use key_store::{StoredApiKey, StoredKeyRing};
+pub use key_store::StoredSecret;
 pub use rollout::{Deployments, LambdaVersions};
 pub use signer::{public_key, sign};
 pub use sqs::{MessageQueue, SqsQueue};

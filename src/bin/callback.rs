@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idv_callback::audit::{AuditCode, AuditRecord};
-use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue, StoredKeyRing};
+use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{CallbackConfig, Environment};
 use idv_callback::intake::{INVOCATION_TIMEOUT, Intake};
@@ -24,7 +24,7 @@ async fn run() -> Result<(), Error> {
     let config = CallbackConfig::read(&environment)?;
     let connection = AwsConnection::of_function(&environment, CallLimits::CALLBACK)?;
     let queue = SqsQueue::new(&connection, &config.queue_url);
-    let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
+    let keys = KeyCache::new(StoredSecret::new(&connection, &config.key_ring), SystemClock);
 
     // Initialisation has a whole processor, however small the function: both connections are opened here.
     let (ring, warm) = tokio::join!(keys.current(), queue.warm_up());
@@ -32,12 +32,9 @@ async fn run() -> Result<(), Error> {
     if let Err(error) = warm {
         tracing::warn!(fault = %error.fault(), "the queue could not be asked");
     }
-    let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
     let unbound = if config.profile.binds_timestamp() { "" } else { ", unbound timestamps allowed" };
-    let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
-    let writer = telemetry::writer("callback", &stream, started.at());
-    let audit = FunctionLog::new(&config.metrics_namespace, writer);
-    audit.record(&started.detail(format!("callback, profile {}{unbound}", config.profile)))?;
+    let detail = format!(", profile {}{unbound}", config.profile);
+    let audit = FunctionLog::begin("callback", &detail, &environment, &config.metrics_namespace)?;
 
     let intake = Arc::new(Intake { queue, keys, audit, clock: SystemClock, profile: config.profile });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idv_callback::audit::{AuditCode, AuditRecord};
-use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{ConsumerConfig, Environment};
 use idv_callback::key_cache::KeyCache;
@@ -24,7 +24,7 @@ async fn run() -> Result<(), Error> {
     let config = ConsumerConfig::read(&environment)?;
     let connection = AwsConnection::of_function(&environment, CallLimits::CONSUMER)?;
     let directory = CognitoDirectory::new(&connection);
-    let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
+    let keys = KeyCache::new(StoredSecret::new(&connection, &config.key_ring), SystemClock);
 
     let warm_up = async {
         match config.policy.pools.first() {
@@ -37,11 +37,7 @@ async fn run() -> Result<(), Error> {
     if let Err(DirectoryError::Passing(fault) | DirectoryError::Misconfigured(fault)) = warm {
         tracing::warn!(%fault, "the user pool could not be asked");
     }
-    let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
-    let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
-    let writer = telemetry::writer("consumer", &stream, started.at());
-    let audit = FunctionLog::new(&config.metrics_namespace, writer);
-    audit.record(&started.detail("consumer"))?;
+    let audit = FunctionLog::begin("consumer", "", &environment, &config.metrics_namespace)?;
 
     let consumer = Arc::new(Consumer {
         directory,

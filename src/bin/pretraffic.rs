@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use idv_callback::aws::{AwsConnection, CallLimits, Deployments, LambdaVersions, StoredKeyRing};
+use idv_callback::aws::{AwsConnection, CallLimits, Deployments, LambdaVersions, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, PreTrafficConfig};
 use idv_callback::pretraffic::PreTraffic;
@@ -22,7 +22,7 @@ async fn run() -> Result<(), Error> {
     let deployments = Deployments::new(&connection);
     let check = Arc::new(PreTraffic {
         versions: LambdaVersions::new(&connection),
-        keys: StoredKeyRing::new(&connection, &config.key_ring),
+        keys: StoredSecret::new(&connection, &config.key_ring),
         clock: SystemClock,
         profile: config.profile,
         callback: config.callback,

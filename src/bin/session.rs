@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idv_callback::audit::{AuditCode, AuditRecord};
-use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, StoredApiKey, StoredKeyRing};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, SessionConfig};
 use idv_callback::key_cache::KeyCache;
@@ -25,8 +25,8 @@ async fn run() -> Result<(), Error> {
     let config = SessionConfig::read(&environment)?;
     let connection = AwsConnection::of_function(&environment, CallLimits::CALLBACK)?;
     let directory = CognitoDirectory::new(&connection);
-    let keys = KeyCache::new(StoredKeyRing::new(&connection, &config.key_ring), SystemClock);
-    let api_key = StoredApiKey::new(&connection, &config.provider.api_key);
+    let keys = KeyCache::new(StoredSecret::new(&connection, &config.key_ring), SystemClock);
+    let api_key = StoredSecret::new(&connection, &config.provider.api_key);
     let provider = OneKosmos::new(&config.provider.url, &config.provider.callback_url, api_key, SystemClock)?;
 
     let (ring, warm) = tokio::join!(keys.current(), provider.warm_up());
@@ -34,11 +34,7 @@ async fn run() -> Result<(), Error> {
     if let Err(fault) = warm {
         tracing::warn!(%fault, "the key for 1Kosmos' API could not be fetched");
     }
-    let started = AuditRecord::new(AuditCode::Started, SystemClock.now());
-    let stream = environment.get("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
-    let writer = telemetry::writer("session", &stream, started.at());
-    let audit = FunctionLog::new(&config.metrics_namespace, writer);
-    audit.record(&started.detail("session"))?;
+    let audit = FunctionLog::begin("session", "", &environment, &config.metrics_namespace)?;
 
     let desk = Arc::new(SessionDesk {
         provider,

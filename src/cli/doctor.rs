@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::args::DoctorOptions;
 use super::output::{Failure, Output, outcome};
-use crate::aws::{AwsConnection, CallLimits, Inspection, StoredKeyRing};
+use crate::aws::{AwsConnection, CallLimits, Inspection, StoredSecret};
 use crate::clock::SystemClock;
-use crate::config::{Environment, KeyRingSource};
+use crate::config::{Environment, SecretSource};
 use crate::ports::{Clock as _, KeyStore as _};
 use crate::preflight::{Finding, Installation, Verdict, examine};
 
@@ -61,7 +61,7 @@ async fn look(options: &DoctorOptions, connection: &AwsConnection) -> Installati
         installation.consumer = Some(inspection.function(name).await);
     }
     if let Some(secret) = &options.key_ring {
-        let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret.clone())).fetch().await;
+        let ring = StoredSecret::new(connection, &SecretSource::Secret(secret.clone())).fetch().await;
         installation.key_ring = Some((secret.clone(), ring));
     }
     installation

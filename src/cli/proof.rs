@@ -12,7 +12,7 @@ use super::operator::OperatorLog;
 use super::output::{Failure, Output, outcome};
 use crate::assurance::UserRecord;
 use crate::audit::AuditCode;
-use crate::aws::{AwsConnection, CognitoDirectory, StoredApiKey, caller_identity};
+use crate::aws::{AwsConnection, CognitoDirectory, StoredSecret, caller_identity};
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Environment, ProviderConfig};
 use crate::onekosmos::OneKosmos;
@@ -48,7 +48,7 @@ pub(super) async fn start(
     let log = OperatorLog::new(&options.audit_log, who);
     let another = options.again.then(IdempotencyKey::random).transpose();
     let another = another.map_err(|error| Failure::unreachable(error.to_string()))?;
-    let api_key = StoredApiKey::new(&connection, &provider.api_key);
+    let api_key = StoredSecret::new(&connection, &provider.api_key);
     let provider = OneKosmos::new(&provider.url, &provider.callback_url, api_key, SystemClock);
     let provider = provider.map_err(Failure::usage)?;
     let opened = open_for_user(&provider, &ring, &user, &record, another, PATIENCE).await;

@@ -1,6 +1,6 @@
 //! The configuration of what happens at sign-up and sign-in.
 
-use super::{ConfigError, Environment, KeyRingSource, Reader};
+use super::{ConfigError, Environment, Reader, SecretSource};
 use crate::triggers::{FirstFactor, Settings, WhenDown};
 use crate::verification::PoolId;
 
@@ -10,7 +10,7 @@ pub struct ProviderConfig {
     /// `IDV_PROVIDER_URL`
     pub url: String,
     /// `IDV_PROVIDER_SECRET_ID` or `IDV_PROVIDER_SECRET_FILE`
-    pub api_key: KeyRingSource,
+    pub api_key: SecretSource,
     /// `IDV_CALLBACK_URL`
     pub callback_url: String,
 }
@@ -21,10 +21,10 @@ pub struct TriggersConfig {
     /// `IDV_QUEUE_URL`
     pub queue_url: String,
     /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
-    pub key_ring: KeyRingSource,
+    pub key_ring: SecretSource,
     /// 1Kosmos.
     pub provider: ProviderConfig,
-    /// `IDV_MINIMUM_IAL`, `IDV_PROVIDER_DOWN`, `IDV_FIRST_FACTOR`, `IDV_FEDERATION_PROVIDER`
+    /// `IDV_MINIMUM_IAL`, `IDV_PROVIDER_DOWN`, `IDV_FIRST_FACTOR`, `IDV_PROOF_FIRST`, `IDV_FEDERATION_PROVIDER`
     pub settings: Settings,
     /// `IDV_METRICS_NAMESPACE`
     pub metrics_namespace: String,
@@ -34,7 +34,7 @@ pub struct TriggersConfig {
 #[derive(Debug)]
 pub struct SessionConfig {
     /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
-    pub key_ring: KeyRingSource,
+    pub key_ring: SecretSource,
     /// 1Kosmos.
     pub provider: ProviderConfig,
     /// `IDV_USER_POOL_IDS`: one.
@@ -92,8 +92,7 @@ impl SessionConfig {
         if pool.is_none() && environment.get("IDV_USER_POOL_IDS").is_some() {
             reader.complain("IDV_USER_POOL_IDS", "must be one user pool id here");
         }
-        let before_sign_up =
-            reader.one_of("IDV_PROOF_FIRST", false, &[("allowed", true), ("refused", false)]);
+        let before_sign_up = reader.proof_first();
         let allowed_origin = reader.origin("IDV_ALLOWED_ORIGIN");
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
@@ -117,6 +116,10 @@ impl Reader<'_> {
         Some(ProviderConfig { url: url?, api_key: api_key?, callback_url: callback_url? })
     }
 
+    fn proof_first(&mut self) -> bool {
+        self.one_of("IDV_PROOF_FIRST", false, &[("allowed", true), ("refused", false)])
+    }
+
     fn settings(&mut self) -> Settings {
         let name = "IDV_FEDERATION_PROVIDER";
         let federation_provider = self.value(name, Some("OneKosmos".to_owned()), |text| {
@@ -136,6 +139,7 @@ impl Reader<'_> {
                 FirstFactor::Password,
                 &[("password", FirstFactor::Password), ("none", FirstFactor::None)],
             ),
+            proof_first: self.proof_first(),
             federation_provider: federation_provider.unwrap_or_default(),
         }
     }

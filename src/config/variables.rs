@@ -74,7 +74,7 @@ pub const VARIABLES: [Variable; 36] = [
     ),
     Variable(
         "IDV_PROOF_FIRST",
-        "allowed to open sessions for people who have not signed up yet, or refused (default refused)",
+        "allowed or refused: sessions for people who have not signed up yet, and their results (default refused)",
         "refused",
     ),
     Variable(

@@ -5,11 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::audit::AuditCode;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
 use crate::triggers::federation::{Inbound, SignedIn};
 use crate::triggers::sign_up::SignUp;
 use crate::triggers::step_up::{Answer, Next, Past, SignIn};
-use crate::triggers::{Attributes, INVOCATION_TIMEOUT, Refusal, Triggers};
+use crate::triggers::{Attributes, Refusal, Triggers};
 use crate::verification::{PoolId, UserReference, Username};
 
 /// Answers one event.
@@ -28,31 +29,32 @@ where
     A: AuditSink,
     C: Clock,
 {
-    // Cognito's limit holds, whatever the function's own is.
-    let limit = triggers.clock.now().plus(INVOCATION_TIMEOUT);
-    let deadline = Deadline(deadline.0.min(limit));
     let source = event.get("triggerSource").and_then(Value::as_str).unwrap_or_default();
     let request = event.get("request").unwrap_or(&Value::Null);
     let response = match source {
         "PreSignUp_SignUp" => {
-            let sign_up = SignUp {
-                user: user(&event).ok_or(Refusal::NotAllowed)?,
-                attributes: strings(&request["userAttributes"]),
-                metadata: strings(&request["clientMetadata"]),
+            let Some(sign_up) = sign_up(&event) else {
+                triggers.unreadable(AuditCode::SignUpRefused)?;
+                return Err(Refusal::NotAllowed);
             };
             triggers.sign_up(&sign_up, deadline).await?;
             // The proof confirms, and nothing else does.
             json!({ "autoConfirmUser": false, "autoVerifyEmail": false, "autoVerifyPhone": false })
         }
         "DefineAuthChallenge_Authentication" => {
-            let next = match sign_in(&event) {
-                Some(sign_in) => triggers.define(&sign_in).await?,
-                None => Next::Fail("no_user"),
+            let next = if let Some(sign_in) = sign_in(&event) {
+                triggers.define(&sign_in, deadline).await?
+            } else {
+                triggers.unreadable(AuditCode::StepUpRefused)?;
+                Next::Fail("unreadable_event")
             };
             defined(next)
         }
         "CreateAuthChallenge_Authentication" => {
-            let sign_in = sign_in(&event).ok_or(Refusal::NotNow)?;
+            let Some(sign_in) = sign_in(&event) else {
+                triggers.unreadable(AuditCode::StepUpRefused)?;
+                return Err(Refusal::NotNow);
+            };
             let created = triggers.create(&sign_in, deadline).await?;
             json!({
                 "publicChallengeParameters": created.public,
@@ -61,9 +63,11 @@ where
             })
         }
         "VerifyAuthChallengeResponse_Authentication" => {
-            let correct = match answer(&event) {
-                Some(answer) => triggers.verify(&answer, deadline).await?,
-                None => false,
+            let correct = if let Some(answer) = answer(&event) {
+                triggers.verify(&answer, deadline).await?
+            } else {
+                triggers.unreadable(AuditCode::StepUpFailed)?;
+                false
             };
             json!({ "answerCorrect": correct })
         }
@@ -113,6 +117,19 @@ fn user(event: &Value) -> Option<UserReference> {
     })
 }
 
+fn sign_up(event: &Value) -> Option<SignUp> {
+    let request = event.get("request")?;
+    // A name counts, whatever stands behind it.
+    let named = match request.get("userAttributes") {
+        None | Some(Value::Null) => Attributes::new(),
+        Some(Value::Object(members)) => members.keys().map(|name| (name.clone(), String::new())).collect(),
+        Some(_) => return None,
+    };
+    let mut attributes = named;
+    attributes.extend(strings(&request["userAttributes"]));
+    Some(SignUp { user: user(event)?, attributes, metadata: strings(&request["clientMetadata"]) })
+}
+
 fn sign_in(event: &Value) -> Option<SignIn> {
     let request = event.get("request")?;
     let past = request["session"].as_array().map(Vec::as_slice).unwrap_or_default().iter();
@@ -146,14 +163,15 @@ fn answer(event: &Value) -> Option<Answer> {
 fn inbound(event: &Value) -> Option<Inbound> {
     let request = event.get("request")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let part = |name: &str| {
+        let attributes = request.get("attributes")?;
+        attributes.get(name)?.as_object().cloned()
+    };
     Some(Inbound {
         pool: PoolId::of_real_pool(event.get("userPoolId")?.as_str()?).ok()?,
         provider: text(&request["providerName"]),
-        claims: request
-            .get("attributes")
-            .and_then(|attributes| attributes.get("idToken")?.as_object())
-            .cloned()
-            .unwrap_or_default(),
+        claims: part("idToken").unwrap_or_default(),
+        user_info: part("userInfo").unwrap_or_default(),
     })
 }
 

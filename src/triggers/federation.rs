@@ -31,8 +31,9 @@ pub const LEVEL_CLAIM: &str = "ial";
 /// Where 1Kosmos tells the level that was reached: `/assurance/ial/2` among the authentication methods.
 const METHODS_CLAIM: &str = "amr";
 
-/// The claims that stay: those that the pool maps. The rest of what the provider tells is not wanted.
-const KEPT_CLAIMS: [&str; 3] = ["sub", "email", "email_verified"];
+/// The claims that stay, as the pool maps them, beside `sub`. What is left out is dropped, and the rest of what the provider tells
+/// is not wanted.
+const KEPT_CLAIMS: [&str; 2] = ["email", "email_verified"];
 
 /// A sign-in through an identity provider, before the profile. No `Debug`: it is personal.
 pub struct Inbound {
@@ -42,6 +43,8 @@ pub struct Inbound {
     pub provider: String,
     /// The claims of the ID token.
     pub claims: serde_json::Map<String, Value>,
+    /// What the provider tells beside it (`OpenID` Connect Core, section 5.3): in the code flow the e-mail address, say.
+    pub user_info: serde_json::Map<String, Value>,
 }
 
 /// A sign-in that is about to get tokens. No `Debug`: it is personal.
@@ -69,20 +72,22 @@ where
         if inbound.provider != self.settings.federation_provider {
             return Ok(Attributes::new());
         }
-        let kept = KEPT_CLAIMS
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), plain(inbound.claims.get(*name)?)?)));
-        let mut claims: Attributes = kept.collect();
-        let level = level_of(inbound.claims.get(METHODS_CLAIM));
+        let (claims, info) = (&inbound.claims, &inbound.user_info);
+        let kept = KEPT_CLAIMS.iter().filter_map(|name| {
+            Some(((*name).to_owned(), plain(claims.get(*name).or_else(|| info.get(*name))?)?))
+        });
+        let mut mapped: Attributes = kept.collect();
+        mapped.extend(claims.get("sub").and_then(plain).map(|sub| ("sub".to_owned(), sub)));
+        let level = level_of(claims.get(METHODS_CLAIM));
         if level.is_none() {
             let now = self.clock.now();
             let record = AuditRecord::new(AuditCode::FederationUnreadable, now).because("no_level_in_amr");
             self.store(&record.of_pool(&inbound.pool))?;
         }
-        // What is left out keeps its old value, so a level that is not told is none.
+        // Said outright, so that an older one does not stand.
         let level = level.unwrap_or(AssuranceLevel::NONE);
-        claims.insert(LEVEL_CLAIM.to_owned(), level.to_string());
-        Ok(claims)
+        mapped.insert(LEVEL_CLAIM.to_owned(), level.to_string());
+        Ok(mapped)
     }
 
     /// Sends what a federated sign-in asserts to the consumer, where the user does not have it yet. The sign-in goes on either
@@ -126,7 +131,7 @@ where
         let ring = self.ring().await?;
         let now = self.clock.now();
         let (event, digest) = event(signed_in, &identity, ial, minute_of(now));
-        let binding = Binding::issue(binding_key(&ring)?, &signed_in.user, identity.since);
+        let binding = Binding::issue(binding_key(&ring)?, &signed_in.user, identity.since, None);
         let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
         let event = event.map_err(|_| unreadable("identity"))?;
         let event = VerificationEvent { binding: Some(binding), ..event };
@@ -200,17 +205,26 @@ fn event(
     (make(), BodyDigest::of(said.as_bytes()))
 }
 
-/// The highest level among the methods: an array, or a text of which nobody says how Cognito makes it of an array.
+/// The highest level among the methods: an array, or a text of which nobody says how Cognito makes it of an array. None where
+/// there are no methods, or one of them speaks of a level in a form that is not known; no level where none of them does.
 fn level_of(methods: Option<&Value>) -> Option<AssuranceLevel> {
     let words: Vec<String> = match methods? {
-        Value::Array(list) => list.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+        Value::Array(list) => {
+            list.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<_>>()?
+        }
         Value::String(text) => match serde_json::from_str::<Vec<String>>(text) {
             Ok(list) => list,
             Err(_) => text.split([',', ' ', '[', ']', '"']).map(str::to_owned).collect(),
         },
         _ => return None,
     };
-    words.iter().filter_map(|word| level_word(word)).max()
+    let speaks = |word: &String| {
+        let lower = word.to_ascii_lowercase();
+        lower.contains("/ial") || lower.starts_with("ial")
+    };
+    let levels: Option<Vec<_>> =
+        words.iter().filter(|word| speaks(word)).map(|word| level_word(word)).collect();
+    Some(levels?.into_iter().max().unwrap_or(AssuranceLevel::NONE))
 }
 
 /// `/assurance/ial/2`, with or without a slash behind it, or `IAL2`.
@@ -245,14 +259,17 @@ mod tests {
             (json!("[\"/assurance/ial/2\",\"face\"]"), Some(2)),
             (json!("[/assurance/ial/2, face]"), Some(2)),
             (json!(["IAL2"]), Some(2)),
+            (json!(["pwd", "/assurance/aal/2"]), Some(0)),
+            (json!([]), Some(0)),
             (json!(["/assurance/ial/22"]), None),
-            (json!(["/assurance/ial/4"]), None),
-            (json!(["/assurance/aal/2", "ial"]), None),
+            (json!(["/assurance/ial/4", "/assurance/ial/2"]), None),
+            (json!(["ial"]), None),
             (json!([2, null, { "ial": 2 }]), None),
             (json!(2), None),
             (json!(null), None),
         ] {
-            assert_eq!(level_of(Some(&methods)).map(AssuranceLevel::get), level, "{methods}");
+            let read = level_of(Some(&methods)).map(AssuranceLevel::get);
+            assert_eq!(read, level, "{methods}");
         }
         assert!(level_of(None).is_none());
     }

@@ -58,6 +58,8 @@ pub struct Settings {
     pub when_provider_is_down: WhenDown,
     /// What comes before the biometric in a sign-in with step-up.
     pub first_factor: FirstFactor,
+    /// Whether the result of a session from before the sign-up is taken.
+    pub proof_first: bool,
     /// The name of the pool's identity provider whose assurance counts.
     pub federation_provider: String,
 }
@@ -111,15 +113,17 @@ struct No {
     reason: &'static str,
     detail: Option<String>,
     refusal: Refusal,
+    /// Set where it is 1Kosmos that is not to be had.
+    provider_is_down: bool,
 }
 
 impl No {
     fn because(reason: &'static str, refusal: Refusal) -> Self {
-        Self { reason, detail: None, refusal }
+        Self { reason, detail: None, refusal, provider_is_down: false }
     }
 
-    fn failed(reason: &'static str, fault: &Fault) -> Self {
-        Self { reason, detail: Some(fault.to_string()), refusal: Refusal::NotNow }
+    fn failed(reason: &'static str, fault: &impl fmt::Display) -> Self {
+        Self { detail: Some(fault.to_string()), ..Self::because(reason, Refusal::NotNow) }
     }
 
     fn record(&self, code: AuditCode, at: Timestamp) -> AuditRecord {
@@ -133,10 +137,11 @@ impl No {
 
 impl From<ProviderError> for No {
     fn from(error: ProviderError) -> Self {
-        match error {
-            ProviderError::NotFound => Self::failed(PROVIDER, &Fault::new("1Kosmos", "not_found")),
-            ProviderError::Failed(fault) => Self::failed(PROVIDER, &fault),
-        }
+        let fault = match error {
+            ProviderError::NotFound => Fault::new("1Kosmos", "404"),
+            ProviderError::Failed(fault) => fault,
+        };
+        Self { provider_is_down: true, ..Self::failed(PROVIDER, &fault) }
     }
 }
 
@@ -155,11 +160,15 @@ where
 
     async fn ring(&self) -> Result<Arc<KeyRing>, No> {
         let ring = self.keys.current().await;
-        ring.map_err(|error| No {
-            reason: "key_store",
-            detail: Some(error.to_string()),
-            refusal: Refusal::NotNow,
-        })
+        ring.map_err(|error| No::failed("key_store", &error))
+    }
+
+    /// Something came that cannot be read: nobody is let through by it.
+    ///
+    /// # Errors
+    /// [`Refusal`] when that could not be recorded.
+    pub fn unreadable(&self, code: AuditCode) -> Result<(), Refusal> {
+        self.store(&AuditRecord::new(code, self.clock.now()).because("unreadable_event"))
     }
 
     /// What is not recorded is not done.

@@ -14,6 +14,7 @@ use super::sign_up::{request, session_key};
 use super::{No, Refusal, binding_key, minute_of};
 use crate::assurance::{IdvStatus, UserRecord, UserStatus};
 use crate::audit::{AuditCode, AuditRecord};
+use crate::binding::Binding;
 use crate::intake::{Answer, Request};
 use crate::key_cache::KeyCache;
 use crate::key_ring::KeyRing;
@@ -103,9 +104,16 @@ where
 {
     /// Answers one request.
     pub async fn answer(&self, request: &Request, deadline: Deadline) -> Answer {
-        let answered = match screen(request) {
-            Ok(asked) => self.serve(&asked, deadline).await,
+        let asked = match screen(request) {
+            Ok(asked) => asked,
             Err(answer) => return self.for_the_app(answer),
+        };
+        let answered = tokio::select! {
+            biased;
+            answered = self.serve(&asked, deadline) => answered,
+            () = self.clock.sleep(deadline.remaining(self.clock.now()).saturating_sub(RESERVE)) => {
+                Err(No::because("out_of_time", Refusal::NotNow).into())
+            }
         };
         let answer = match answered {
             Ok(body) => Answer::new(200, "application/json", body.to_string()),
@@ -140,12 +148,7 @@ where
     async fn serve(&self, asked: &Asked, deadline: Deadline) -> Result<serde_json::Value, Withheld> {
         let username = Username::new(&asked.username).map_err(|_| Withheld::Malformed)?;
         let user = UserReference { pool: self.pool.clone(), username };
-        let ring = self.keys.current().await;
-        let ring = ring.map_err(|error| No {
-            reason: "key_store",
-            detail: Some(error.to_string()),
-            refusal: Refusal::NotNow,
-        })?;
+        let ring = self.keys.current().await.map_err(|error| No::failed("key_store", &error))?;
         match (&asked.verifier, &asked.claim, asked.before_sign_up) {
             (Some(verifier), None, false) => self.stand(user, verifier, asked.open, &ring, deadline).await,
             (None, Some(claim), true) => self.open_before_sign_up(user, claim, &ring, deadline).await,
@@ -203,7 +206,7 @@ where
         deadline: Deadline,
     ) -> Result<OpenedSession, Withheld> {
         let key = session_key_of(ring, user, record, claim.as_str())?;
-        let request = request(binding_key(ring)?, user, minute_of(record.created_at), Some(claim))?;
+        let request = request(binding_key(ring)?, user, minute_of(record.created_at), Some(&claim))?;
         self.opened(&request, &key, record.sub.as_deref(), ring, deadline).await
     }
 
@@ -221,7 +224,9 @@ where
         let key = binding_key(ring)?;
         let start = minute_of(self.clock.now());
         let idempotency = session_key(key, &user, start, claim.as_str(), "before");
-        let request = SessionRequest { calls_back: false, ..request(key, &user, start, Some(claim))? };
+        let binding = Binding::issue_before(key, &user, start, &claim);
+        let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+        let request = SessionRequest { user, binding, calls_back: false };
         let opened = self.opened(&request, &idempotency, None, ring, deadline).await?;
         Ok(json!({ "session_id": opened.id.as_str(), "session_url": opened.link.as_str() }))
     }
@@ -273,7 +278,8 @@ pub async fn open_for_user<P: ProofingProvider>(
             Some(key) => key,
             None => session_key_of(ring, user, record, "operator")?,
         };
-        Ok((key, request(binding_key(ring)?, user, minute_of(record.created_at), None)?))
+        let start = minute_of(record.created_at);
+        Ok((key, request(binding_key(ring)?, user, start, record.claim.as_ref())?))
     };
     let (key, request) = prepare().map_err(|no| Fault::new("key ring", no.reason))?;
     provider.open_session(&request, &key, within).await.map_err(|error| match error {

@@ -8,10 +8,10 @@ use super::{Attributes, No, Refusal, Triggers, WhenDown, binding_key, minute_of}
 use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
-use crate::delivery::hex;
+use crate::delivery::{FUTURE_TOLERANCE, PAST_TOLERANCE, hex};
 use crate::envelope::{BodyDigest, Content, Envelope};
+use crate::key_cache::Refresh;
 use crate::key_ring::{Key, KeyRing};
-use crate::metrics::PROVIDER;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};
 use crate::proofing::{Claim, IdempotencyKey, SessionRequest, SessionResult};
 use crate::timestamp::Timestamp;
@@ -23,14 +23,8 @@ pub const SESSION_METADATA: &str = "idv_session";
 /// And what fulfils the claim that the session was opened with.
 pub const VERIFIER_METADATA: &str = "idv_verifier";
 
-/// How old the result of a session may be when it is signed up with.
-pub const RESULT_FRESHNESS: Duration = Duration::from_secs(15 * 60);
-
 /// How long before the sign-up the session may have been opened.
 pub const SESSION_FRESHNESS: Duration = Duration::from_secs(60 * 60);
-
-/// How far 1Kosmos' clock may be ahead of ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// What stands where a callback has the id of the key that signed it.
 pub const KEY_ID: &str = "session-result";
@@ -61,8 +55,7 @@ where
         let record = match self.prepare(sign_up, deadline).await {
             Ok(record) => record,
             Err(no) => {
-                let admitted =
-                    no.reason == PROVIDER && self.settings.when_provider_is_down == WhenDown::Admit;
+                let admitted = no.provider_is_down && self.settings.when_provider_is_down == WhenDown::Admit;
                 // Who brings a proof is not let through without it.
                 let admitted = admitted && !sign_up.metadata.contains_key(SESSION_METADATA);
                 let code = if admitted { AuditCode::SignUpUnproofed } else { AuditCode::SignUpRefused };
@@ -88,7 +81,7 @@ where
         let ring = self.ring().await?;
         match sign_up.metadata.get(SESSION_METADATA) {
             None => self.open(sign_up, claim, &ring, deadline).await,
-            Some(session) => self.take_result(sign_up, session, &ring, deadline).await,
+            Some(session) => self.take_result(sign_up, session, claim, &ring, deadline).await,
         }
     }
 
@@ -105,7 +98,7 @@ where
         // Another person who takes the name within the minute has other attributes, so another session.
         let who =
             claim.as_ref().map_or_else(|| digest(&sign_up.attributes), |claim| claim.as_str().to_owned());
-        let request = request(key, &sign_up.user, start, claim)?;
+        let request = request(key, &sign_up.user, start, claim.as_ref())?;
         let idempotency = session_key(key, &sign_up.user, start, &who, "");
         let opened = self.provider.open_session(&request, &idempotency, self.left(deadline)).await?;
         let record = AuditRecord::new(AuditCode::SessionOpened, self.clock.now()).session(&opened.id);
@@ -113,14 +106,22 @@ where
     }
 
     /// The proof came first: its result is fetched, and taken if it is fresh, an approval, and this person's under this name.
+    ///
+    /// It can be sent once. It is taken for [`PAST_TOLERANCE`] after it happened, with a clock ahead by no more than
+    /// [`FUTURE_TOLERANCE`]: together the 300 s for which SQS drops what it has seen before. And it is for the user with this
+    /// browser's claim alone.
     async fn take_result(
         &self,
         sign_up: &SignUp,
         session: &str,
+        claim: Option<Claim>,
         ring: &KeyRing,
         deadline: Deadline,
     ) -> Result<AuditRecord, No> {
         let no = |reason| No::because(reason, Refusal::ProofNotAccepted);
+        if !self.settings.proof_first {
+            return Err(no("not_before_sign_up"));
+        }
         // It becomes part of a path: no dots at its beginning.
         let session = session.starts_with(|c: char| c.is_ascii_alphanumeric()).then_some(session);
         let session =
@@ -128,28 +129,47 @@ where
         let verifier = sign_up.metadata.get(VERIFIER_METADATA);
         let shown =
             verifier.and_then(|verifier| Claim::of_verifier(verifier)).ok_or_else(|| no("no_verifier"))?;
+        if claim.as_ref() != Some(&shown) {
+            return Err(no("claim_mismatch"));
+        }
         let fetched = self.provider.session_result(&session, self.left(deadline)).await;
         let (result, digest) = fetched.map_err(|error| match error {
             ProviderError::NotFound => no("session_unknown"),
             error @ ProviderError::Failed(_) => error.into(),
         })?;
-        let SessionResult::Ended { event, claim } = result else { return Err(no("session_pending")) };
+        let SessionResult::Ended(event) = result else { return Err(no("session_pending")) };
         let now = self.clock.now();
-        if event.session != session {
+        if event.session != session || !same_user(&event.user, &sign_up.user) {
             return Err(no("session_of_another"));
         }
-        if claim != Some(shown) {
+        // A key that this function does not know yet may be new.
+        let (start, promised) =
+            match Binding::check_before(event.binding.as_ref(), &event.user, &ring.binding) {
+                Some(bound) => bound,
+                None => self.bound_by_a_newer_key(&event).await.ok_or_else(|| no("session_not_bound"))?,
+            };
+        if promised != shown {
             return Err(no("claim_mismatch"));
         }
-        check_bound(&event, &sign_up.user, ring, now).map_err(no)?;
+        if now.since(start) > SESSION_FRESHNESS || start.since(now) > FUTURE_TOLERANCE {
+            return Err(no("session_not_fresh"));
+        }
         self.check_approved(&event, now).map_err(no)?;
-        let start = minute_of(now);
-        let binding = Binding::issue(binding_key(ring)?, &sign_up.user, start);
+        let binding = Binding::issue(binding_key(ring)?, &sign_up.user, minute_of(now), Some(&shown));
         let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
-        let event = VerificationEvent { binding: Some(binding), ..*event };
+        let event = VerificationEvent { binding: Some(binding), user: sign_up.user.clone(), ..*event };
         let envelope = envelope(event, digest, KEY_ID, now);
         self.enqueue(&envelope, ring, self.left(deadline)).await?;
         Ok(AuditRecord::new(AuditCode::Asserted, now).about(&envelope))
+    }
+
+    async fn bound_by_a_newer_key(&self, event: &VerificationEvent) -> Option<(Timestamp, Claim)> {
+        match self.keys.refresh().await {
+            Refresh::Fetched(ring) => {
+                Binding::check_before(event.binding.as_ref(), &event.user, &ring.binding)
+            }
+            Refresh::NotDue | Refresh::Failed(_) => None,
+        }
     }
 
     fn check_approved(&self, event: &VerificationEvent, now: Timestamp) -> Result<(), &'static str> {
@@ -158,32 +178,15 @@ where
         if !liveness_verified || !match_result || *ial < self.settings.minimum_ial {
             return Err("session_insufficient");
         }
-        let fresh =
-            now.since(event.occurred_at) <= RESULT_FRESHNESS && event.occurred_at.since(now) <= CLOCK_SKEW;
+        let fresh = now.since(event.occurred_at) <= PAST_TOLERANCE
+            && event.occurred_at.since(now) <= FUTURE_TOLERANCE;
         if fresh { Ok(()) } else { Err("session_not_fresh") }
     }
 }
 
-/// Whether the session was opened by us, lately, for this very name. The name is what spends it: a session is good for one name,
-/// and a name for one user.
-fn check_bound(
-    event: &VerificationEvent,
-    user: &UserReference,
-    ring: &KeyRing,
-    now: Timestamp,
-) -> Result<(), &'static str> {
-    if event.user != *user {
-        return Err("session_of_another");
-    }
-    match Binding::check(event.binding.as_ref(), user, &ring.binding) {
-        Binding::StartedAt(start)
-            if now.since(start) <= SESSION_FRESHNESS && start <= now.plus(CLOCK_SKEW) =>
-        {
-            Ok(())
-        }
-        Binding::StartedAt(_) => Err("session_not_fresh"),
-        Binding::Absent | Binding::Forged | Binding::Vouched => Err("session_not_bound"),
-    }
+/// Pools compare names without case unless told otherwise, and may tell a trigger another case than the browser told us.
+fn same_user(one: &UserReference, other: &UserReference) -> bool {
+    one.pool == other.pool && one.username.as_str().to_lowercase() == other.username.as_str().to_lowercase()
 }
 
 /// Whether only this system, or an identity provider, may set the attribute. `dev:` marks an attribute that only
@@ -194,16 +197,16 @@ fn is_ours_alone(name: &str) -> bool {
     ASSURANCE_ATTRIBUTES.contains(&name) || STAGING_ATTRIBUTES.contains(&name)
 }
 
-/// What is asked for: the same in each call of one sign-up, as a repeated request must be.
+/// What is asked for at a sign-up: the same in each of its calls, as a repeated request must be.
 pub(super) fn request(
     key: &Key,
     user: &UserReference,
     start: Timestamp,
-    claim: Option<Claim>,
+    claim: Option<&Claim>,
 ) -> Result<SessionRequest, No> {
-    let binding =
-        Binding::issue(key, user, start).map_err(|_| No::because("binding_key", Refusal::NotNow))?;
-    Ok(SessionRequest { user: user.clone(), binding, claim, calls_back: true })
+    let binding = Binding::issue(key, user, start, claim);
+    let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+    Ok(SessionRequest { user: user.clone(), binding, calls_back: true })
 }
 
 /// The key of a session: of this user's sign-up in this minute, by this browser; `after` is what an earlier session left on the

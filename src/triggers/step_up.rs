@@ -116,9 +116,17 @@ where
     ///
     /// # Errors
     /// [`Refusal`] when it could not be recorded that the sign-in ended: then it ends as well.
-    pub async fn define(&self, sign_in: &SignIn) -> Result<Next, Refusal> {
+    pub async fn define(&self, sign_in: &SignIn, deadline: Deadline) -> Result<Next, Refusal> {
         let subject = sign_in.subject(self.settings.minimum_ial, self.clock.now());
-        let next = define::next(self.settings.first_factor, subject.as_ref().err().copied(), &sign_in.past);
+        let mut next =
+            define::next(self.settings.first_factor, subject.as_ref().err().copied(), &sign_in.past);
+        // The last challenge, too, may be answered late.
+        if let (Next::Fail(define::TOO_MANY), Some(last)) = (next, define::last_waiting(&sign_in.past)) {
+            let standing = self.provider.step_up_result(&last, self.left(deadline)).await;
+            if matches!(standing, Ok(ChallengeResult::Pending)) {
+                next = Next::Ask(CUSTOM_CHALLENGE);
+            }
+        }
         if let Next::Fail(reason) = next {
             // Without a ring there is no pseudonym; that the sign-in failed is told all the same.
             let ring = self.ring().await.ok();
@@ -148,8 +156,9 @@ where
         let ring = self.ring().await?;
         let key = binding_key(&ring)?;
         let attempts = define::challenges(&sign_in.past);
-        let Ok(subject) = sign_in.subject(self.settings.minimum_ial, self.clock.now()) else {
-            return Ok(self.decoy(key, sign_in, &attempts, deadline).await);
+        let subject = match sign_in.subject(self.settings.minimum_ial, self.clock.now()) {
+            Ok(subject) => subject,
+            Err(reason) => return self.decoy(&ring, sign_in, &attempts, reason, deadline).await,
         };
         if let Some(last) = attempts.last() {
             let standing = self.provider.step_up_result(last, self.left(deadline)).await;
@@ -159,15 +168,18 @@ where
         }
         let reason =
             sign_in.metadata.get(REASON_METADATA).and_then(|text| ReasonCode::new(text)).unwrap_or_default();
-        let repeatable = self.round_key(key, sign_in, attempts.len())?;
+        let of_round = self.round_key(key, sign_in, attempts.len());
+        let fresh = || IdempotencyKey::random().map_err(|_| No::because("no_random_bytes", Refusal::NotNow));
+        let first = of_round.clone().map_or_else(fresh, Ok)?;
         let mut challenge =
-            self.provider.start_step_up(&subject, &reason, &repeatable, self.left(deadline)).await?;
+            self.provider.start_step_up(&subject, &reason, &first, self.left(deadline)).await?;
         // A repeated key gives an old challenge back: one that was answered already proves nothing of this sign-in.
-        let standing = self.provider.step_up_result(&challenge.id, self.left(deadline)).await?;
-        if !matches!(standing, ChallengeResult::Pending) {
-            let fresh =
-                IdempotencyKey::random().map_err(|_| No::because("no_random_bytes", Refusal::NotNow))?;
-            challenge = self.provider.start_step_up(&subject, &reason, &fresh, self.left(deadline)).await?;
+        if of_round.is_some() {
+            let standing = self.provider.step_up_result(&challenge.id, self.left(deadline)).await?;
+            if !matches!(standing, ChallengeResult::Pending) {
+                let left = self.left(deadline);
+                challenge = self.provider.start_step_up(&subject, &reason, &fresh()?, left).await?;
+            }
         }
         let mut record = AuditRecord::new(AuditCode::StepUpStarted, self.clock.now()).because(reason.told());
         record.challenge_id = Some(challenge.id.as_str().to_owned());
@@ -207,46 +219,59 @@ where
         Created { public, private, note: define::note(challenge) }
     }
 
-    /// For somebody who does not exist or has no face to show: what everybody else gets, in about the time that it takes, and
-    /// nothing behind it.
+    /// For somebody who does not exist or has no face to show: what everybody else gets who does not answer, with as many calls,
+    /// and nothing behind it.
     async fn decoy(
         &self,
-        key: &Key,
+        ring: &KeyRing,
         sign_in: &SignIn,
         attempts: &[ChallengeId],
+        reason: &'static str,
         deadline: Deadline,
-    ) -> Created {
-        let (pool, name) = (sign_in.user.pool.as_str(), sign_in.user.username.as_str());
-        let of_round = IdempotencyKey::of(key, &["decoy", pool, name, &attempts.len().to_string()]);
-        let random = IdempotencyKey::random().unwrap_or(of_round);
-        let digits: String = random.as_str().chars().take(32).collect();
-        // The prefix keeps it from ever being a challenge of 1Kosmos'.
-        let id = ChallengeId::new(&format!("none-{digits}"));
-        let Some(id) = id else {
-            return Created { public: Attributes::new(), private: Attributes::new(), note: String::new() };
+    ) -> Result<Created, No> {
+        let no_random = |_| No::because("no_random_bytes", Refusal::NotNow);
+        let id = if let Some(last) = attempts.last() {
+            last.clone()
+        } else {
+            let random = IdempotencyKey::random().map_err(no_random)?;
+            let digits: String = random.as_str().chars().take(32).collect();
+            // The prefix keeps it from ever being a challenge of 1Kosmos'.
+            let id = ChallengeId::new(&format!("none-{digits}"));
+            id.ok_or_else(|| No::because("challenge_id", Refusal::NotNow))?
         };
-        for _ in 0..2 {
-            // As many calls as a real one takes; the answer is that there is no such challenge.
-            let _unknown = self.provider.step_up_result(&id, self.left(deadline)).await;
+        let asked = self.provider.step_up_result(&id, self.left(deadline)).await;
+        if attempts.is_empty() {
+            if let Err(error @ ProviderError::Failed(_)) = asked {
+                return Err(error.into());
+            }
+            let record = AuditRecord::new(AuditCode::StepUpRefused, self.clock.now()).because(reason);
+            self.store(&about(record, sign_in, Some(ring)))
+                .map_err(|refusal| No::because("audit", refusal))?;
         }
-        let public = Attributes::from([
-            ("challenge_id".to_owned(), masked(key, id.as_str())),
-            ("status".to_owned(), "started".to_owned()),
-            ("attempt".to_owned(), attempts.len().saturating_add(1).to_string()),
-        ]);
-        Created { public, private: Attributes::new(), note: define::note(&id) }
+        let public_id = masked(binding_key(ring)?, id.as_str());
+        let status = if attempts.is_empty() { "started" } else { "pending" };
+        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Ok(Created {
+            public: Attributes::from([
+                own("challenge_id", &public_id),
+                own("status", status),
+                own("attempt", "1"),
+            ]),
+            private: Attributes::from([
+                own(private::CHALLENGE, id.as_str()),
+                own(private::PUBLIC, &public_id),
+            ]),
+            note: define::note(&id),
+        })
     }
 
-    /// Without the app's nonce nothing tells two sign-ins from two calls for one, so each call has a key of its own: rather a
-    /// second push than somebody else's answer.
-    fn round_key(&self, key: &Key, sign_in: &SignIn, attempt: usize) -> Result<IdempotencyKey, No> {
-        let nonce = sign_in.metadata.get(NONCE_METADATA).filter(|nonce| (22..=128).contains(&nonce.len()));
-        let Some(nonce) = nonce else {
-            return IdempotencyKey::random().map_err(|_| No::because("no_random_bytes", Refusal::NotNow));
-        };
+    /// The key of a round; none without the app's nonce. Then nothing tells two sign-ins from two calls for one, so each call
+    /// has a key of its own: rather a second push than somebody else's answer.
+    fn round_key(&self, key: &Key, sign_in: &SignIn, attempt: usize) -> Option<IdempotencyKey> {
+        let nonce = sign_in.metadata.get(NONCE_METADATA).filter(|nonce| (22..=128).contains(&nonce.len()))?;
         let (pool, name) = (sign_in.user.pool.as_str(), sign_in.user.username.as_str());
         let minute = minute_of(self.clock.now()).unix_seconds().to_string();
-        Ok(IdempotencyKey::of(key, &["step-up", pool, name, nonce, &minute, &attempt.to_string()]))
+        Some(IdempotencyKey::of(key, &["step-up", pool, name, nonce, &minute, &attempt.to_string()]))
     }
 
     /// Whether the challenge was answered by the person whose it is.
@@ -254,13 +279,14 @@ where
     /// # Errors
     /// [`Refusal`] when the outcome could not be recorded.
     pub async fn verify(&self, answer: &Answer, deadline: Deadline) -> Result<bool, Refusal> {
+        // Before the time is spent on waiting.
+        let ring = self.ring().await.ok();
         let (code, reason, detail) = match self.judge(answer, deadline).await {
             Verdict::Passed => (AuditCode::StepUpPassed, None, None),
             Verdict::Pending => (AuditCode::StepUpPending, None, None),
             Verdict::Failed(reason) => (AuditCode::StepUpFailed, Some(reason), None),
             Verdict::NotNow(no) => (AuditCode::StepUpPending, Some(no.reason), no.detail),
         };
-        let ring = self.ring().await.ok();
         let mut record = AuditRecord::new(code, self.clock.now());
         record.reason = reason.map(str::to_owned);
         record.detail = detail;
@@ -273,30 +299,37 @@ where
     async fn judge(&self, answer: &Answer, deadline: Deadline) -> Verdict {
         let left = |name| answer.private.get(name).map(String::as_str);
         let challenge = left(private::CHALLENGE).and_then(ChallengeId::new);
-        let (Some(challenge), Some(asked), Some(public)) =
-            (challenge, left(private::SUBJECT), left(private::PUBLIC))
-        else {
+        let (Some(challenge), Some(public)) = (challenge, left(private::PUBLIC)) else {
             return Verdict::Failed("no_challenge");
         };
         if answer.answer != public {
             return Verdict::Failed("wrong_answer");
         }
         // Read again: the assurance may have been taken away since the challenge was started.
-        let subject = match answer.sign_in.subject(self.settings.minimum_ial, self.clock.now()) {
-            Ok(subject) if subject.as_str() == asked => subject,
-            Ok(_) => return Verdict::Failed("wrong_subject"),
-            Err(reason) => return Verdict::Failed(reason),
+        let subject = match (
+            answer.sign_in.subject(self.settings.minimum_ial, self.clock.now()),
+            left(private::SUBJECT),
+        ) {
+            (Ok(subject), Some(asked)) if subject.as_str() == asked => Ok(subject),
+            (Ok(_), _) => return Verdict::Failed("wrong_subject"),
+            (Err(reason), _) => Err(reason),
         };
         loop {
-            match self.provider.step_up_result(&challenge, self.left(deadline)).await {
-                Ok(ChallengeResult::Completed(answered)) => return judge(&answered, &challenge, &subject),
-                Ok(ChallengeResult::Expired) => return Verdict::Failed("expired"),
-                Err(ProviderError::NotFound) => return Verdict::Failed("unknown_challenge"),
-                Err(error) => return Verdict::NotNow(error.into()),
-                Ok(ChallengeResult::Pending) => {}
+            let standing = self.provider.step_up_result(&challenge, self.left(deadline)).await;
+            // Where there is no face to show, it takes as long as with somebody who does not answer.
+            if let Ok(subject) = &subject {
+                match standing {
+                    Ok(ChallengeResult::Completed(answered)) => return judge(&answered, &challenge, subject),
+                    Ok(ChallengeResult::Expired) => return Verdict::Failed("expired"),
+                    Err(ProviderError::NotFound) => return Verdict::Failed("unknown_challenge"),
+                    Err(error @ ProviderError::Failed(_)) => return Verdict::NotNow(error.into()),
+                    Ok(ChallengeResult::Pending) => {}
+                }
+            } else if let Err(error @ ProviderError::Failed(_)) = standing {
+                return Verdict::NotNow(error.into());
             }
             if self.left(deadline) < POLL.saturating_mul(2) {
-                return Verdict::Pending;
+                return subject.map_or_else(Verdict::Failed, |_| Verdict::Pending);
             }
             self.clock.sleep(POLL).await;
         }

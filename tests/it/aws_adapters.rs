@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
-use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredKeyRing};
-use idv_callback::config::KeyRingSource;
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredSecret};
+use idv_callback::config::SecretSource;
 use idv_callback::ports::{
     CallbackQueue as _, DeadLetters as _, DirectoryError, KeyStore as _, KeyStoreError, MessageSource as _,
     OutgoingMessage, QueueError, ReceivedMessage, Redelivery as _, UserDirectory as _,
@@ -325,8 +325,8 @@ async fn the_queues_give_every_documented_error_its_class() {
 #[tokio::test]
 async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
     let endpoint = AwsEndpoint::start().await;
-    let source = KeyRingSource::Secret("idv/key-ring".to_owned());
-    let store = StoredKeyRing::new(&connection(&endpoint), &source);
+    let source = SecretSource::Secret("idv/key-ring".to_owned());
+    let store = StoredSecret::new(&connection(&endpoint), &source);
     endpoint.say(200, json!({ "SecretString": RING, "VersionId": "v" }));
     assert_eq!(store.fetch().await.unwrap_or_else(|error| panic!("{error}")).webhook[0].id, "wh-1");
     let asked = endpoint.take_asked().remove(0);
@@ -350,7 +350,7 @@ async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
         (400, "ThrottlingException", true),
     ] {
         let endpoint = AwsEndpoint::answering(move |_| Some((status, error(code)))).await;
-        let store = StoredKeyRing::new(&connection(&endpoint), &source);
+        let store = StoredSecret::new(&connection(&endpoint), &source);
         let error = store.fetch().await.err().unwrap();
         assert_eq!(matches!(error, KeyStoreError::Passing(_)), passes, "{code}");
         assert!(error.to_string().contains(code) && !error.to_string().contains("CANARY"), "{error}");

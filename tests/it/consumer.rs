@@ -539,7 +539,7 @@ async fn a_new_binding_key_is_fetched_before_a_binding_is_called_forged() {
         pool: PoolId::new(crate::world::POOL).unwrap(),
         username: Username::new("ada").unwrap(),
     };
-    let token = Binding::issue(&ring.binding[0], &user, world.clock.now()).unwrap();
+    let token = Binding::issue(&ring.binding[0], &user, world.clock.now(), None).unwrap();
     let bound = crate::world::with_metadata(approval("ada", "evt_1", 1), "binding", json!(token.as_str()));
     world.post(&bound).await;
     let batch = world.receive().await;

@@ -9,9 +9,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names};
-use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredKeyRing};
+use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredSecret};
 use idv_callback::clock::SystemClock;
-use idv_callback::config::KeyRingSource;
+use idv_callback::config::SecretSource;
 use idv_callback::local::{LocalQueues, QueueSettings, SignUp, UserPool};
 use idv_callback::ports::{
     CallbackQueue, DeadLetters, DirectoryError, KeyStore as _, MessageSource, OutgoingMessage, QueueError,
@@ -272,9 +272,9 @@ async fn an_independent_emulator_keeps_the_contract_but_for_known_differences() 
 
     let secret = json!({ "Name": "idv/key-ring", "SecretString": RING });
     emulator.call("secretsmanager", "CreateSecret", secret).await;
-    let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("idv/key-ring".to_owned()));
+    let store = StoredSecret::new(&connection, &SecretSource::Secret("idv/key-ring".to_owned()));
     assert_eq!(store.fetch().await.unwrap_or_else(|error| panic!("{error}")).webhook[0].id, "wh-1");
-    let store = StoredKeyRing::new(&connection, &KeyRingSource::Secret("no-such".to_owned()));
+    let store = StoredSecret::new(&connection, &SecretSource::Secret("no-such".to_owned()));
     assert!(store.fetch().await.is_err());
 }
 

@@ -91,7 +91,7 @@ async fn a_correction_names_the_user_and_changes_nothing_else() {
     assert_eq!(settle(&world, &body, &corrected(&body, "eve")).await["reason"], "binding_mismatch");
     // A real binding is one of the user that was named, and proves nothing of the other.
     let long_ago = Timestamp::parse("2026-11-22T08:00:00Z").unwrap();
-    let token = Binding::issue(&ring().binding[0], &reference("evelyn"), long_ago).unwrap();
+    let token = Binding::issue(&ring().binding[0], &reference("evelyn"), long_ago, None).unwrap();
     let bound = with_metadata(approval("evelyn", "evt_5", 0), "binding", json!(token.as_str()));
     let body = accepted(&world, &bound).await;
     assert_eq!(settle(&world, &body, &corrected(&body, "eve")).await["event"], "applied");

@@ -389,7 +389,7 @@ async fn a_binding_holds_for_the_user_that_was_created_with_it() {
         let pool = PoolId::new(POOL).unwrap();
         let user = UserReference { pool, username: Username::new(username).unwrap() };
         let clock = idv_callback::ports::Clock::now(&world.clock);
-        Binding::issue(&ring().binding[0], &user, clock).unwrap().as_str().to_owned()
+        Binding::issue(&ring().binding[0], &user, clock, None).unwrap().as_str().to_owned()
     };
     let bound = |token: &str| with_metadata(approval("ada", "evt_1", 10), "binding", json!(token));
     let world_where = |required: bool| {

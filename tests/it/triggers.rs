@@ -2,6 +2,7 @@
 //! with a 1Kosmos that misbehaves.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use idv_callback::assurance::{ASSURANCE_ATTRIBUTES, STAGING_ATTRIBUTES};
@@ -57,9 +58,18 @@ impl Rig {
         more: &[(&str, &str)],
         users: impl Fn(&Asked) -> Option<Said> + Send + Sync + 'static,
     ) -> Self {
-        let provider = OneKosmos::start().await;
+        Self::beside(OneKosmos::start().await, binary, more, users).await
+    }
+
+    /// A function that asks this 1Kosmos. What `users` says of a call goes before everything else.
+    async fn beside(
+        provider: OneKosmos,
+        binary: &str,
+        more: &[(&str, &str)],
+        users: impl Fn(&Asked) -> Option<Said> + Send + Sync + 'static,
+    ) -> Self {
         let rest = aws(&[]);
-        let answers = move |asked: &Asked| secrets(asked).or_else(|| users(asked)).or_else(|| rest(asked));
+        let answers = move |asked: &Asked| users(asked).or_else(|| secrets(asked)).or_else(|| rest(asked));
         let endpoint = AwsEndpoint::answering(answers).await;
         let own = [
             ("IDV_PROVIDER_URL", provider.url.as_str()),
@@ -174,20 +184,15 @@ async fn a_sign_up_opens_one_session_and_the_event_goes_back_as_it_came() {
                 "cognito_user_pool": POOL,
                 "cognito_username": "CANARY-ada",
                 "binding": binding,
-                "claim": claim(),
             },
         })
     );
     let token = BindingToken::new(binding).unwrap();
     let now = SystemClock.now();
-    match Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding) {
-        Binding::StartedAt(start) => {
-            assert!(
-                Binding::covers(start, now) && !Binding::covers(start, now.plus(Duration::from_secs(80)))
-            );
-        }
-        other => panic!("{other:?}"),
-    }
+    let bound = Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding);
+    let (ours, other) = (Claim::new(&claim()), Claim::new(&"A".repeat(43)));
+    assert!(bound.speaks_for(now, ours.as_ref()), "{bound:?}");
+    assert!(!bound.speaks_for(now, other.as_ref()) && !bound.speaks_for(now, None), "another browser's user");
     assert_eq!(Binding::check(Some(&token), &user("bob"), &ring().binding), Binding::Forged);
     let ids: BTreeSet<_> =
         rig.function.records().iter().skip(1).map(|r| r["session_id"].to_string()).collect();
@@ -242,7 +247,7 @@ async fn nobody_signs_up_with_assurance() {
     let spelt =
         ["dev:custom:ial", "CUSTOM:IAL", "custom:Blockid_Sub", "dev:custom:fed_ial"].map(str::to_owned);
     for name in ours.chain(spelt) {
-        for value in [json!("2"), json!(""), json!(2)] {
+        for value in [json!("2"), json!(""), json!(2), Value::Null, json!(["3"]), json!({})] {
             let attributes = json!({ "email": "CANARY@example.com", name.clone(): value });
             let refused = rig.fire(&sign_up("CANARY", attributes, json!({}))).await;
             assert_eq!(refused, Err("These details cannot be used to sign up.".to_owned()), "{name}");
@@ -254,8 +259,11 @@ async fn nobody_signs_up_with_assurance() {
         with(sign_up("a b", json!({}), json!({})), "userName", json!("a b")),
         with(sign_up("ada", json!({}), json!({})), "userPoolId", json!("elsewhere")),
         sign_up("ada", json!({ "custom:idv_claim": "short" }), json!({})),
+        sign_up("ada", json!(["custom:ial"]), json!({})),
     ] {
+        let before = rig.words().len();
         assert!(rig.fire(&odd).await.is_err(), "{odd}");
+        assert_eq!(rig.words().get(before).map(String::as_str), Some("sign_up_refused"), "{odd}");
     }
     assert!(rig.provider.take_calls().await.is_empty(), "refused before anything is paid for");
     rig.nothing_leaked();
@@ -278,7 +286,7 @@ async fn while_1kosmos_is_down_sign_ups_are_refused_or_let_through_as_configured
         (json!({ "on": OPEN, "delay_ms": 6000, "times": 0 }), "OpenSession: timeout", 2),
     ];
     for (setting, word) in [("refuse", "sign_up_refused"), ("admit", "sign_up_unproofed")] {
-        let rig = Rig::start(&[("IDV_PROVIDER_DOWN", setting)]).await;
+        let rig = Rig::start(&[("IDV_PROVIDER_DOWN", setting), ("IDV_PROOF_FIRST", "allowed")]).await;
         let asked = sign_up("CANARY-ada", json!({ "email": "CANARY@example.com" }), json!({}));
         for (trouble, fault, tries) in &troubles {
             rig.provider.behave().await;
@@ -308,33 +316,57 @@ async fn while_1kosmos_is_down_sign_ups_are_refused_or_let_through_as_configured
         // Whoever brings a proof is never let through without it.
         rig.provider.control(json!({ "on": SESSION, "status": 503, "times": 0 })).await;
         let proof = json!({ "idv_session": "vs_1", "idv_verifier": VERIFIER });
-        assert_eq!(rig.fire(&sign_up("ada", json!({}), proof)).await, Err(NOT_NOW.to_owned()));
+        let proofed = sign_up("ada", json!({ "custom:idv_claim": claim() }), proof);
+        assert_eq!(rig.fire(&proofed).await, Err(NOT_NOW.to_owned()));
+        assert_eq!(rig.last_record()["event"], "sign_up_refused");
         rig.nothing_leaked();
     }
 }
 
-/// An API key that was changed works without a deployment, when the old one is not taken any more.
 #[tokio::test]
-async fn without_an_api_key_or_a_key_ring_nothing_is_let_through_as_proofed() {
+async fn without_an_api_key_nobody_is_let_through_and_an_exchanged_one_works_without_a_deployment() {
+    let missing = |asked: &Asked| {
+        let error = json!({ "__type": "ResourceNotFoundException", "message": "CANARY" });
+        (asked.body["SecretId"] == "idv/1kosmos").then_some((400, error))
+    };
+    let rig = Rig::with_users(env!("CARGO_BIN_EXE_triggers"), &[], missing).await;
+    let asked = sign_up("ada", json!({}), json!({}));
+    assert_eq!(rig.fire(&asked).await, Err(NOT_NOW.to_owned()));
+    assert_eq!(rig.last_record()["detail"], "GetSecretValue: ResourceNotFoundException");
+    assert!(rig.provider.take_calls().await.is_empty());
+    rig.nothing_leaked();
+
+    // The old key until it is asked for the second time.
+    let fetched = AtomicUsize::new(0);
+    let exchanged = move |asked: &Asked| {
+        let first = asked.body["SecretId"] == "idv/1kosmos" && fetched.fetch_add(1, Ordering::Relaxed) == 0;
+        let old = json!({ "api_key": "the-key-of-last-year" }).to_string();
+        first.then(|| (200, json!({ "SecretString": old })))
+    };
+    let rig = Rig::with_users(env!("CARGO_BIN_EXE_triggers"), &[], exchanged).await;
+    // Within the minute a refused key is not asked for again: wrong keys must not hammer the store.
+    assert_eq!(rig.fire(&asked).await, Err(NOT_NOW.to_owned()));
+    assert_eq!(rig.last_record()["detail"], "OpenSession: 401");
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(rig.fire(&asked).await, Ok(asked.clone()), "{}", rig.function.output());
+}
+
+/// Secrets that come slowly, and a 1Kosmos that does: Cognito's time is not used up by one after the other.
+#[tokio::test]
+async fn slow_secrets_and_a_slow_1kosmos_together_end_in_time() {
+    let slow = |asked: &Asked| {
+        if asked.body["SecretId"] == "idv/1kosmos" {
+            std::thread::sleep(Duration::from_millis(800));
+        }
+        None
+    };
     let provider = OneKosmos::start().await;
-    let rest = aws(&[]);
-    let endpoint = AwsEndpoint::answering(move |asked| {
-        let missing = json!({ "__type": "ResourceNotFoundException", "message": "CANARY" });
-        if asked.body["SecretId"] == "idv/1kosmos" { Some((400, missing)) } else { rest(asked) }
-    })
-    .await;
-    let own = [
-        ("IDV_PROVIDER_URL", provider.url.as_str()),
-        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
-        ("IDV_CALLBACK_URL", CALLBACK_URL),
-        ("AWS_REGION", "us-east-1"),
-    ];
-    let function = Function::start(env!("CARGO_BIN_EXE_triggers"), &settings(&endpoint.url, &own)).await;
-    let refused = function.invoke(sign_up("ada", json!({}), json!({}))).await.unwrap_err();
-    assert!(refused.to_string().contains(NOT_NOW), "{refused}");
-    let record = function.records().last().cloned().unwrap();
-    assert_eq!(record["detail"], "GetSecretValue: ResourceNotFoundException");
-    assert!(!function.output().contains("CANARY") && provider.take_calls().await.is_empty());
+    provider.control(json!({ "on": OPEN, "delay_ms": 6000, "times": 0 })).await;
+    let begun = Instant::now();
+    let rig = Rig::beside(provider, env!("CARGO_BIN_EXE_triggers"), &[], slow).await;
+    assert_eq!(rig.fire(&sign_up("ada", json!({}), json!({}))).await, Err(NOT_NOW.to_owned()));
+    // The beginning of the process is in it: whoever signs up waits for that, too.
+    assert!(begun.elapsed() < Duration::from_millis(5000), "{:?}", begun.elapsed());
 }
 
 // ── The proof came first (mechanism C) ─────────────────────────────────────────────────────────────────────────────
@@ -369,21 +401,11 @@ async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour()
     desk.nothing_leaked();
 
     // The triggers' function asks the same 1Kosmos.
-    let endpoint = AwsEndpoint::answering({
-        let rest = aws(&[]);
-        move |asked: &Asked| secrets(asked).or_else(|| rest(asked))
-    })
-    .await;
-    let own = [
-        ("IDV_PROVIDER_URL", desk.provider.url.as_str()),
-        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
-        ("IDV_CALLBACK_URL", CALLBACK_URL),
-        ("AWS_REGION", "us-east-1"),
-    ];
-    let function = Function::start(env!("CARGO_BIN_EXE_triggers"), &settings(&endpoint.url, &own)).await;
-    let rig = Rig { provider: desk.provider, endpoint, function };
+    let allowed = [("IDV_PROOF_FIRST", "allowed")];
+    let rig = Rig::beside(desk.provider, env!("CARGO_BIN_EXE_triggers"), &allowed, |_| None).await;
     let metadata = json!({ "idv_session": session, "idv_verifier": VERIFIER });
-    let good = sign_up("CANARY-ada", json!({ "email": "CANARY@example.com" }), metadata.clone());
+    let own = json!({ "email": "CANARY@example.com", "custom:idv_claim": claim() });
+    let good = sign_up("CANARY-ada", own.clone(), metadata.clone());
     let no = "The proof of identity was not accepted. Please start again.".to_owned();
 
     assert_eq!(rig.fire(&good).await, Err(no.clone()));
@@ -397,40 +419,42 @@ async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour()
         metadata[name] = json!(value);
         overrides(json!({ "metadata": metadata }))
     };
-    let stale = now.minus(Duration::from_secs(16 * 60)).to_string();
-    let old = now.minus(Duration::from_secs(61 * 60));
-    let old_binding = Binding::issue(&ring().binding[0], &user("CANARY-ada"), old).unwrap();
+    let (stale, ahead) = (now.minus(Duration::from_secs(241)), now.plus(Duration::from_secs(70)));
+    let key = &ring().binding[0];
+    let ours = Claim::new(&claim()).unwrap();
+    let of_another = Claim::new(&"C".repeat(43)).unwrap();
+    let before = |start, claim: &Claim| {
+        let token = Binding::issue_before(key, &user("CANARY-ada"), start, claim).unwrap();
+        Some(elsewhere("binding", token.as_str()))
+    };
+    // A session from a sign-up, which has its callback, is no session from before one.
+    let after = Binding::issue(key, &user("CANARY-ada"), now, Some(&ours)).unwrap();
+    let but = |name: &str, value: &str| {
+        sign_up("CANARY-ada", own.clone(), with(metadata.clone(), name, json!(value)))
+    };
+    let claims = |claim: &str| {
+        sign_up("CANARY-ada", with(own.clone(), "custom:idv_claim", json!(claim)), metadata.clone())
+    };
     let refusals: Vec<(&str, Value, Option<Value>)> = vec![
-        ("session_of_another", sign_up("CANARY-bob", json!({}), metadata.clone()), None),
+        ("session_of_another", sign_up("CANARY-bob", own.clone(), metadata.clone()), None),
         ("session_of_another", with(good.clone(), "userPoolId", json!("us-east-1_Other")), None),
-        (
-            "claim_mismatch",
-            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_verifier", json!("B".repeat(43)))),
-            None,
-        ),
-        ("no_verifier", sign_up("CANARY-ada", json!({}), json!({ "idv_session": session })), None),
-        (
-            "session_unknown",
-            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_session", json!("vs_unknown"))),
-            None,
-        ),
-        (
-            "session_malformed",
-            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_session", json!("../../x"))),
-            None,
-        ),
-        (
-            "session_malformed",
-            sign_up("CANARY-ada", json!({}), with(metadata.clone(), "idv_session", json!(".."))),
-            None,
-        ),
+        ("claim_mismatch", but("idv_verifier", &"B".repeat(43)), None),
+        ("claim_mismatch", claims(&"B".repeat(43)), None),
+        ("claim_mismatch", sign_up("CANARY-ada", json!({}), metadata.clone()), None),
+        ("no_verifier", sign_up("CANARY-ada", own.clone(), json!({ "idv_session": session })), None),
+        ("session_unknown", but("idv_session", "vs_unknown"), None),
+        ("session_malformed", but("idv_session", "../../x"), None),
+        ("session_malformed", but("idv_session", ".."), None),
         ("session_of_another", good.clone(), Some(overrides(json!({ "session_id": "vs_other" })))),
         ("session_of_another", good.clone(), Some(elsewhere("cognito_username", "CANARY-bob"))),
         ("session_not_bound", good.clone(), Some(elsewhere("binding", "b1.1.00"))),
         ("session_not_bound", good.clone(), Some(elsewhere("binding", ""))),
-        ("session_not_fresh", good.clone(), Some(elsewhere("binding", old_binding.as_str()))),
-        ("claim_mismatch", good.clone(), Some(elsewhere("claim", &"C".repeat(43)))),
-        ("session_not_fresh", good.clone(), Some(overrides(json!({ "occurred_at": stale })))),
+        ("session_not_bound", good.clone(), Some(elsewhere("binding", after.as_str()))),
+        ("claim_mismatch", good.clone(), before(now, &of_another)),
+        ("session_not_fresh", good.clone(), before(now.minus(Duration::from_secs(3661)), &ours)),
+        ("session_not_fresh", good.clone(), before(ahead, &ours)),
+        ("session_not_fresh", good.clone(), Some(overrides(json!({ "occurred_at": ahead.to_string() })))),
+        ("session_not_fresh", good.clone(), Some(overrides(json!({ "occurred_at": stale.to_string() })))),
         ("session_not_approved", good.clone(), Some(overrides(json!({ "status": "declined" })))),
         ("session_insufficient", good.clone(), Some(overrides(json!({ "ial": 1 })))),
         ("session_insufficient", good.clone(), Some(overrides(json!({ "liveness_verified": false })))),
@@ -459,11 +483,25 @@ async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour()
         (envelope.key_id.as_str(), envelope.event().unwrap().session.as_str()),
         ("session-result", session)
     );
-    let (confirmed, attributes) =
-        settled_by_the_consumer(&sent[0], "CANARY-ada", now.plus(Duration::from_secs(3))).await;
+    let soon = now.plus(Duration::from_secs(3));
+    let (confirmed, attributes) = settled_by_the_consumer(&sent[0], "CANARY-ada", soon, Some(&ours)).await;
     assert!(confirmed && attributes.contains("custom:blockid_sub"), "{attributes}");
-    let later = now.plus(Duration::from_secs(300));
-    assert_eq!(settled_by_the_consumer(&sent[0], "CANARY-ada", later).await, (false, String::new()));
+    // Somebody whose first try failed after all: the same message is for them, minutes later.
+    let later = now.plus(Duration::from_secs(200));
+    assert!(settled_by_the_consumer(&sent[0], "CANARY-ada", later, Some(&ours)).await.0);
+    // Whoever else took the name in that very second has it for nothing.
+    for other in [None, Some(&of_another)] {
+        let nothing = (false, String::new());
+        assert_eq!(settled_by_the_consumer(&sent[0], "CANARY-ada", soon, other).await, nothing);
+    }
+    // Cognito may tell the trigger the name in small letters.
+    let lower = with(good.clone(), "userName", json!("canary-ADA"));
+    assert_eq!(rig.fire(&lower).await, Ok(lower.clone()));
+
+    // Where it is not allowed, no result is taken.
+    let refused = Rig::beside(rig.provider, env!("CARGO_BIN_EXE_triggers"), &[], |_| None).await;
+    assert_eq!(refused.fire(&good).await, Err(no));
+    assert_eq!(refused.last_record()["reason"], "not_before_sign_up");
 }
 
 /// Runs the consumer function on a message, for a user of this name who was created then: whether it confirmed them, and what
@@ -472,11 +510,17 @@ async fn settled_by_the_consumer(
     message: &OutgoingMessage,
     username: &'static str,
     created: idv_callback::timestamp::Timestamp,
+    claim: Option<&Claim>,
 ) -> (bool, String) {
     let seconds = created.unix_millis() / 1000;
+    let attributes: Vec<_> =
+        claim.iter().map(|claim| json!({ "Name": "custom:idv_claim", "Value": claim.as_str() })).collect();
     let rest = aws(&[]);
     let endpoint = AwsEndpoint::answering(move |asked| {
-        let user = json!({ "Username": username, "UserStatus": "UNCONFIRMED", "UserCreateDate": seconds, "UserAttributes": [] });
+                let status = if username.starts_with("OneKosmos_") { "EXTERNAL_PROVIDER" } else { "UNCONFIRMED" };
+        let user = json!({
+            "Username": username, "UserStatus": status, "UserCreateDate": seconds, "UserAttributes": attributes,
+        });
         if asked.target.ends_with("AdminGetUser") { Some((200, user)) } else { rest(asked) }
     })
     .await;
@@ -495,6 +539,9 @@ async fn settled_by_the_consumer(
 
 #[tokio::test]
 async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_else() {
+    while SystemClock.now().unix_seconds() % 60 > 50 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
     let created = SystemClock.now().unix_seconds();
     let status: std::sync::Arc<std::sync::Mutex<(Value, &str)>> =
         std::sync::Arc::new(std::sync::Mutex::new((json!([]), "UNCONFIRMED")));
@@ -530,27 +577,19 @@ async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_
     let (_, looked) = ask_session(&rig, &of("CANARY-ada", VERIFIER, false)).await;
     assert!(looked["session_url"].is_null() && looked["status"] == "waiting", "{looked}");
 
-    // It is the very session that the sign-up opened, where that was in the minute in which the user was created.
-    let endpoint = AwsEndpoint::answering({
-        let rest = aws(&[]);
-        move |asked: &Asked| secrets(asked).or_else(|| rest(asked))
-    })
-    .await;
-    let own = [
-        ("IDV_PROVIDER_URL", rig.provider.url.as_str()),
-        ("IDV_PROVIDER_SECRET_ID", "idv/1kosmos"),
-        ("IDV_CALLBACK_URL", CALLBACK_URL),
-        ("AWS_REGION", "us-east-1"),
-    ];
-    let triggers = Function::start(env!("CARGO_BIN_EXE_triggers"), &settings(&endpoint.url, &own)).await;
+    // It is the very session that the sign-up opened.
     rig.provider.take_calls().await;
-    triggers.invoke(sign_up("CANARY-ada", json!({ "custom:idv_claim": claim() }), json!({}))).await.unwrap();
+    let rig = {
+        let Rig { provider, endpoint, function } = rig;
+        let triggers = Rig::beside(provider, env!("CARGO_BIN_EXE_triggers"), &[], |_| None).await;
+        let asked = sign_up("CANARY-ada", json!({ "custom:idv_claim": claim() }), json!({}));
+        triggers.fire(&asked).await.unwrap();
+        Rig { provider: triggers.provider, endpoint, function }
+    };
     ask_session(&rig, &of("CANARY-ada", VERIFIER, true)).await;
     let calls = rig.provider.take_calls().await;
-    if SystemClock.now().unix_seconds() / 60 == created / 60 {
-        assert_eq!(calls[0]["idempotency_key"], calls[1]["idempotency_key"]);
-        assert_eq!(calls[0]["body"], calls[1]["body"]);
-    }
+    assert_eq!(calls[0]["idempotency_key"], calls[1]["idempotency_key"]);
+    assert_eq!(calls[0]["body"], calls[1]["body"]);
 
     // Anybody else: one answer for all of them, and no session is opened.
     rig.provider.take_calls().await;
@@ -939,6 +978,15 @@ async fn a_late_answer_is_not_yet_and_is_asked_again_without_a_new_push() {
     assert_eq!((&public["status"], &public["attempt"]), (&json!("started"), &json!("2")));
     assert_ne!(public["challenge_id"], first);
 
+    // The third, too, may be answered late, and after a no it is over.
+    let (_, third) = rig.created().await;
+    let spent = json!([srp(), password(true), face(false, "a"), face(false, "b"), face(false, &third)]);
+    let defined = rig.fire(&define(spent.clone(), proofed(), false)).await.unwrap();
+    assert_eq!(defined["response"], ask("CUSTOM_CHALLENGE"));
+    rig.provider.decide(json!({ "challenge": third, "match_result": false })).await;
+    let defined = rig.fire(&define(spent, proofed(), false)).await.unwrap();
+    assert_eq!(defined["response"]["failAuthentication"], true);
+
     // 1Kosmos down: no challenge, and a text that says nothing from inside.
     rig.provider.control(json!({ "on": STEP_UP, "status": 500, "times": 0 })).await;
     assert_eq!(rig.fire(&create(begun(), Value::Null)).await, Err(NOT_NOW.to_owned()));
@@ -981,28 +1029,44 @@ async fn one_round_is_one_challenge_and_an_old_answer_is_good_for_nothing() {
     assert_eq!(rig.last_record()["reason"], "sign_in");
 }
 
+/// Two rounds of a whole sign-in in which nobody answers, side by side: what the app sees, how many calls it takes, how long.
 #[tokio::test]
 async fn without_a_password_before_it_nobody_learns_who_exists() {
     let rig = Rig::start(&[("IDV_FIRST_FACTOR", "none")]).await;
     let mut seen = Vec::new();
     for (attributes, not_found) in [(proofed(), false), (json!({}), true), (json!({ "sub": SUB }), false)] {
-        let mut asked = create(json!([]), Value::Null);
-        asked["request"]["userAttributes"] = attributes.clone();
-        asked["request"]["userNotFound"] = json!(not_found);
-        rig.provider.take_calls().await;
-        let created = rig.fire(&asked).await.unwrap();
-        let public = created["response"]["publicChallengeParameters"].clone();
-        let id = public["challenge_id"].as_str().unwrap().to_owned();
-        let mut answered = verify(&created, &id);
-        answered["request"]["userAttributes"] = attributes;
-        answered["request"]["userNotFound"] = json!(not_found);
-        let form =
-            (id.len(), id.chars().all(|c| c.is_ascii_hexdigit()), with(public, "challenge_id", json!("")));
-        seen.push((form, rig.provider.take_calls().await.len()));
-        let answer = rig.fire(&answered).await.unwrap();
-        assert_eq!(answer["response"]["answerCorrect"], false);
+        let as_this = |mut event: Value| {
+            event["request"]["userAttributes"] = attributes.clone();
+            event["request"]["userNotFound"] = json!(not_found);
+            event
+        };
+        let (mut session, mut ids) = (Vec::new(), Vec::new());
+        for round in 0..2 {
+            rig.provider.take_calls().await;
+            let defined = rig.fire(&define(json!(session), attributes.clone(), not_found)).await.unwrap();
+            let created = rig.fire(&as_this(create(json!(session), Value::Null))).await.unwrap();
+            let calls = rig.provider.take_calls().await.len();
+            let public = created["response"]["publicChallengeParameters"].clone();
+            let id = public["challenge_id"].as_str().unwrap().to_owned();
+            let begun = Instant::now();
+            let answered = rig.fire(&as_this(verify(&created, &id))).await.unwrap();
+            let waits = begun.elapsed() > Duration::from_secs(3);
+            let hex = id.chars().all(|c| c.is_ascii_hexdigit());
+            let form = (id.len(), hex, with(public, "challenge_id", json!("")));
+            seen.push((round, defined["response"].clone(), form, calls, answered["response"].clone(), waits));
+            let note = created["response"]["challengeMetadata"].as_str().unwrap();
+            session.push(past("CUSTOM_CHALLENGE", false, note));
+            ids.push(id);
+        }
+        assert_eq!(ids[0], ids[1], "the same challenge, which still waits");
+        // While 1Kosmos is down nobody gets a challenge.
+        rig.provider.control(json!({ "on": STEP_UP, "status": 500, "times": 0 })).await;
+        rig.provider.control(json!({ "on": ANSWER, "status": 500, "times": 0 })).await;
+        assert_eq!(rig.fire(&as_this(create(json!([]), Value::Null))).await, Err(NOT_NOW.to_owned()));
+        rig.provider.behave().await;
     }
-    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+    assert_eq!((&seen[0], &seen[1]), (&seen[2], &seen[3]));
+    assert_eq!((&seen[0], &seen[1]), (&seen[4], &seen[5]));
     rig.nothing_leaked();
 }
 
@@ -1035,6 +1099,7 @@ async fn a_federated_level_is_read_from_amr_and_promoted_by_what_only_cognito_wr
         (json!(["face", "/assurance/ial/2"]), "2"),
         (json!("[\"/assurance/ial/2/\"]"), "2"),
         (json!(["pwd"]), "0"),
+        (json!(["/assurance/ial/two"]), "0"),
         (Value::Null, "0"),
     ] {
         let answer = rig.fire(&inbound("OneKosmos", claims(amr.clone()))).await.unwrap();
@@ -1042,6 +1107,12 @@ async fn a_federated_level_is_read_from_amr_and_promoted_by_what_only_cognito_wr
         assert_eq!(answer["response"]["userAttributesToMap"], expected, "{amr}");
     }
     assert_eq!(rig.words(), ["federation_unreadable", "federation_unreadable"]);
+    // The address may come from the userinfo endpoint; subject and methods from the signed token alone.
+    let mut beside = inbound("OneKosmos", json!({ "sub": "CANARY-7", "amr": ["/assurance/ial/2"] }));
+    beside["request"]["attributes"]["userInfo"] =
+        json!({ "sub": "x", "email": "u@example.com", "amr": ["/assurance/ial/3"] });
+    let expected = json!({ "sub": "CANARY-7", "email": "u@example.com", "ial": "2" });
+    assert_eq!(rig.fire(&beside).await.unwrap()["response"]["userAttributesToMap"], expected);
     let other = rig.fire(&inbound("Google", claims(json!(["/assurance/ial/3"])))).await.unwrap();
     assert_eq!(
         other["response"]["userAttributesToMap"],
@@ -1061,19 +1132,16 @@ async fn a_federated_level_is_read_from_amr_and_promoted_by_what_only_cognito_wr
     let sent = rig.sent();
     assert_eq!(sent.len(), 1, "{}", rig.function.output());
     assert_eq!(rig.last_record()["event"], "asserted");
-    let (confirmed, written) = settled_by_the_consumer(&sent[0], name, now).await;
+    let (confirmed, written) = settled_by_the_consumer(&sent[0], name, now, None).await;
     assert!(
         written.contains(r#"{"Name":"custom:blockid_sub","Value":"CANARY-7"}"#)
             && written.contains(r#"{"Name":"custom:ial","Value":"2"}"#),
         "{written}"
     );
-    assert!(
-        confirmed,
-        "the stand-in calls the user unconfirmed; Cognito's federated users are EXTERNAL_PROVIDER"
-    );
+    assert!(!confirmed, "who comes from a provider has nothing to confirm");
     // For a user of that name who was created at another time it is nothing.
     assert_eq!(
-        settled_by_the_consumer(&sent[0], name, now.minus(Duration::from_secs(600))).await,
+        settled_by_the_consumer(&sent[0], name, now.minus(Duration::from_secs(600)), None).await,
         (false, String::new())
     );
 
@@ -1223,10 +1291,8 @@ async fn an_operator_opens_a_session_for_a_user_who_is_there() {
     let call = provider.take_calls().await.remove(0);
     let token = BindingToken::new(call["body"]["metadata"]["binding"].as_str().unwrap()).unwrap();
     let created = idv_callback::timestamp::Timestamp::from_unix_seconds(1_795_341_645);
-    match Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding) {
-        Binding::StartedAt(start) => assert!(Binding::covers(start, created), "the consumer will take it"),
-        other => panic!("{other:?}"),
-    }
+    let bound = Binding::check(Some(&token), &user("CANARY-ada"), &ring().binding);
+    assert!(bound.speaks_for(created, None), "the consumer will take it");
     let (_, again, _) = run(&["--user", "CANARY-ada"]).await;
     assert_eq!(again["session_id"], opened["session_id"], "the same while it is open");
     let (_, another, _) = run(&["--user", "CANARY-ada", "--again"]).await;

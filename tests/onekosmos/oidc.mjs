@@ -30,7 +30,8 @@ const provider = new Provider(issuer, {
   ],
   claims: { openid: ["sub", "amr"], email: ["email", "email_verified"] },
   scopes: ["openid", "email", "/assurance/ial/2"],
-  conformIdTokenClaims: false,
+  // As the specification has it, the e-mail address is told at the userinfo endpoint (OpenID Connect Core, section 5.4).
+  conformIdTokenClaims: true,
   pkce: { required: () => false },
   features: { devInteractions: { enabled: false } },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },

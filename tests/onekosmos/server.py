@@ -2,7 +2,7 @@
 
     server.py --port 0 --api-key KEY --webhook-secret whsec_... [--ca FILE]
 
-It listens on loopback, and posts callbacks to loopback alone. A person goes to /session/{id} and /challenge/{id}. Tests use
+It listens on loopback, and posts callbacks to loopback alone. A person goes to /session/{link} and /challenge/{link}. Tests use
 
     POST /_control    {"on": "POST /v1/verify/sessions", "status": 500, "times": 2}: how the next calls of this method and
                       path (or a longer path) are answered. `times` is 1 if it is not said, 0 is for ever. `status` comes
@@ -10,9 +10,9 @@ It listens on loopback, and posts callbacks to loopback alone. A person goes to 
                       "override" {members of the answer}, "raw" (any text as the body), "drop": true (the connection is
                       cut). Also {"callback_url": "http://…"}: where callbacks go, whatever a session says, until it is
                       null; {"reset": true}: nothing of this any more.
-    POST /_decide     {"session": id or "latest", "as": "approved|declined|expired|abandoned|in_review"} with "override"
+    POST /_decide     {"session": id, link or "latest", "as": "approved|declined|expired|abandoned|in_review"} with "override"
                       {members of the callback} and "callback": false (nothing is posted); or
-                      {"challenge": id or "latest", "match_result": bool, "liveness_verified": bool}, or "as": "expired".
+                      {"challenge": id, link or "latest", "match_result": bool, "liveness_verified": bool}, or "as": "expired".
     GET /_calls       the API calls since DELETE /_calls; GET /_callbacks the callbacks, with the answer to each try
 """
 
@@ -83,7 +83,7 @@ class OneKosmos:
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
         self.http = urllib.request.build_opener(*handlers)
         self.lock, self.connections, self.url, self.callback_url = threading.RLock(), itertools.count(1), None, None
-        self.sessions, self.challenges, self.answers = {}, {}, {}
+        self.sessions, self.challenges, self.answers, self.links = {}, {}, {}, {}
         self.rules, self.calls, self.callbacks = [], [], []
 
     def call(self, method, path, body, key):
@@ -110,7 +110,13 @@ class OneKosmos:
         require(isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values()), "metadata")
         name = "vs_" + secrets.token_urlsafe(16)
         self.sessions[name] = {"metadata": metadata, "callback_url": callback_url, "result": None}
-        return 201, {"session_id": name, "session_url": f"{self.url}/session/{name}", "expires_at": now(3600)}
+        return 201, {"session_id": name, "session_url": self.link("session", name), "expires_at": now(3600)}
+
+    def link(self, kind, name):
+        """Whoever has the id, from a log say, has not the link."""
+        token = secrets.token_urlsafe(16)
+        self.links[token] = name
+        return f"{self.url}/{kind}/{token}"
 
     def session_result(self, name):
         require(name in self.sessions, "no such session", 404)
@@ -125,7 +131,7 @@ class OneKosmos:
         name = "ch_" + secrets.token_urlsafe(16)
         result = {"challenge_id": name, "user_id": body["user_id"], "status": "pending"}
         self.challenges[name] = {"until": time.monotonic() + seconds, "result": result}
-        return 201, {"challenge_id": name, "challenge_url": f"{self.url}/challenge/{name}"}
+        return 201, {"challenge_id": name, "challenge_url": self.link("challenge", name)}
 
     def challenge_result(self, name):
         require(name in self.challenges, "no such challenge", 404)
@@ -159,6 +165,7 @@ class OneKosmos:
         kind = "session" if "session" in said else "challenge"
         things = self.sessions if kind == "session" else self.challenges
         name = next(reversed(things), None) if said.get(kind) == "latest" else said.get(kind)
+        name = self.links.get(name, name) if isinstance(name, str) else name
         require(isinstance(name, str) and name in things, f"no such {kind}", 404)
         return self.decide_session(name, said) if kind == "session" else self.decide_challenge(name, said)
 
@@ -218,6 +225,8 @@ class OneKosmos:
             return f"{type(error).__name__}: {error}"
 
     def page(self, kind, name, choice=None):
+        require(name in self.links, "no such page", 404)
+        name = self.links[name]
         result = self.session_result if kind == "session" else self.challenge_result
         title, buttons = ("Prove who you are", SESSION_BUTTONS) if kind == "session" else ("Is it you?", CHALLENGE_BUTTONS)
         result(name)

@@ -131,6 +131,7 @@ impl World {
                 minimum_ial: level,
                 when_provider_is_down: WhenDown::Refuse,
                 first_factor: FirstFactor::Password,
+                proof_first: false,
                 federation_provider: "OneKosmos".to_owned(),
             },
         };

@@ -73,6 +73,6 @@ pub(in crate::cli) fn issue_binding(
 ) -> Option<String> {
     let username = Username::new(&user.username).ok()?;
     let reference = UserReference { pool: pool.id().clone(), username };
-    let token = Binding::issue(ring.binding.first()?, &reference, user.created_at).ok()?;
+    let token = Binding::issue(ring.binding.first()?, &reference, user.created_at, None).ok()?;
     Some(token.as_str().to_owned())
 }

@@ -16,9 +16,9 @@ use super::keys;
 use super::message::Callback;
 use super::output::{Failure, Output};
 use super::stack::{FrontDoor, consume};
-use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredKeyRing};
+use crate::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, StoredSecret};
 use crate::clock::SystemClock;
-use crate::config::{Environment, KeyRingSource, LocalConfig};
+use crate::config::{Environment, LocalConfig, SecretSource};
 use crate::delivery::{SignatureProfile, sign};
 use crate::intake::Intake;
 use crate::key_cache::KeyCache;
@@ -66,7 +66,7 @@ async fn run_embedded(
     let ring = keys::read_ring(&path)?;
     let pool_id = pool_id(&options.pool)?;
     let journal = Journal::new(output, options.audit_log.as_deref());
-    let store = StoredKeyRing::File(path);
+    let store = StoredSecret::File(path);
     let (pool, queues, intake, consumer) = embedded(pool_id, &store, &journal, config);
     let (stop_serving, stop_consuming) = (stop_signal()?, stop_signal()?);
     let listener = listen(options).await?;
@@ -106,8 +106,8 @@ async fn run_on_aws(
     let pools = options.user_pool.iter().map(|id| pool_id(id)).collect::<Result<Vec<_>, _>>()?;
     let usage = |error: crate::config::ConfigError| Failure::usage(error.to_string());
     let source = match (&options.keys, environment.get("IDV_KEY_RING_SECRET_ID")) {
-        (None, Some(secret)) => KeyRingSource::Secret(secret),
-        (given, _) => KeyRingSource::File(keys::ring_path(given.as_ref(), environment)),
+        (None, Some(secret)) => SecretSource::Secret(secret),
+        (given, _) => SecretSource::File(keys::ring_path(given.as_ref(), environment)),
     };
     let connect = |limits| AwsConnection::of_process(environment, limits);
     let (front, back) = (connect(CallLimits::CALLBACK).await, connect(CallLimits::CONSUMER).await);
@@ -116,7 +116,7 @@ async fn run_on_aws(
     let journal = Journal::new(output, options.audit_log.as_deref());
     let intake = Intake {
         queue: crate::aws::SqsQueue::new(&front, queue_url),
-        keys: KeyCache::new(StoredKeyRing::new(&front, &source), SystemClock),
+        keys: KeyCache::new(StoredSecret::new(&front, &source), SystemClock),
         audit: journal.clone(),
         clock: SystemClock,
         profile: config.profile.clone(),
@@ -124,7 +124,7 @@ async fn run_on_aws(
     let consumer = Consumer {
         directory: CognitoDirectory::new(&back),
         queue: queue.clone(),
-        keys: KeyCache::new(StoredKeyRing::new(&back, &source), SystemClock),
+        keys: KeyCache::new(StoredSecret::new(&back, &source), SystemClock),
         audit: journal,
         clock: SystemClock,
         policy: embedded::policy(pools, config, environment.get("IDV_BINDING").is_none()),

@@ -17,9 +17,9 @@ pub(super) use usage::usage;
 use super::args::{DEFAULT_KEYS, NewKeysOptions, ShowKeysOptions, SigningOptions};
 use super::output::{self, Failure, Output, outcome};
 use super::private_file;
-use crate::aws::{AwsConnection, StoredKeyRing};
+use crate::aws::{AwsConnection, StoredSecret};
 use crate::clock::SystemClock;
-use crate::config::{Environment, KeyRingSource};
+use crate::config::{Environment, SecretSource};
 use crate::delivery::SignatureProfile;
 use crate::key_ring::{Key, KeyRing};
 use crate::ports::{Clock as _, KeyStore as _};
@@ -54,7 +54,7 @@ pub(super) async fn stored_ring(
     match secret.filter(|_| path.is_none()) {
         None => read_ring(&ring_path(path, environment)),
         Some(secret) => {
-            let ring = StoredKeyRing::new(connection, &KeyRingSource::Secret(secret)).fetch().await;
+            let ring = StoredSecret::new(connection, &SecretSource::Secret(secret)).fetch().await;
             ring.map_err(|error| Failure::unreachable(error.to_string()))
         }
     }

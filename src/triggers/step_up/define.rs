@@ -20,6 +20,9 @@ const OF_COGNITO: [&str; 6] =
 /// What the note on our challenges begins with.
 const NOTE: &str = "idv-step-up/1 ";
 
+/// The end after three challenges.
+pub(super) const TOO_MANY: &str = "too_many_attempts";
+
 /// A challenge of the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {
@@ -58,6 +61,13 @@ pub(super) fn challenges(past: &[Past]) -> Vec<ChallengeId> {
     found
 }
 
+/// The last challenge, where it is the last one that may be and there is a round left to answer it late.
+pub(super) fn last_waiting(past: &[Past]) -> Option<ChallengeId> {
+    let rounds = past.iter().filter(|past| past.name == CUSTOM_CHALLENGE).count();
+    let last = past.last().and_then(noted)?;
+    (challenges(past).len() == MAXIMUM_CHALLENGES && rounds < MAXIMUM_ROUNDS).then_some(last)
+}
+
 fn noted(past: &Past) -> Option<ChallengeId> {
     ChallengeId::new(past.note.strip_prefix(NOTE)?).filter(|_| past.name == CUSTOM_CHALLENGE)
 }
@@ -79,9 +89,7 @@ pub(super) fn next(first: FirstFactor, unfit: Option<&'static str>, past: &[Past
     let attempts = challenges(ours).len().saturating_add(ours.iter().filter(|p| noted(p).is_none()).count());
     match ours.last() {
         Some(last) if last.correct => unfit.map_or(Next::IssueTokens, Next::Fail),
-        _ if attempts >= MAXIMUM_CHALLENGES || ours.len() >= MAXIMUM_ROUNDS => {
-            Next::Fail("too_many_attempts")
-        }
+        _ if attempts >= MAXIMUM_CHALLENGES || ours.len() >= MAXIMUM_ROUNDS => Next::Fail(TOO_MANY),
         _ => Next::Ask(CUSTOM_CHALLENGE),
     }
 }
