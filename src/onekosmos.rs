@@ -89,7 +89,9 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
         let client = match (uri.scheme_str(), uri.host()) {
-            (Some("http"), Some("127.0.0.1")) => HttpClient::Plain(builder.build(HttpConnector::new())),
+            (Some("http"), Some("127.0.0.1" | "localhost")) => {
+                HttpClient::Plain(builder.build(HttpConnector::new()))
+            }
             (Some("https"), Some(_)) => {
                 let connector = HttpsConnectorBuilder::new().with_native_roots();
                 let connector =

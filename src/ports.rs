@@ -290,11 +290,11 @@ impl fmt::Display for KeyStoreError {
 pub struct ApiKey(Zeroizing<String>);
 
 impl ApiKey {
-    /// Reads the secret: `{"api_key": "…"}`, of 16 to 4096 visible ASCII characters.
+    /// Reads the secret: `{"api_key": "…"}`, of up to 4096 visible ASCII characters.
     pub fn parse(json: &[u8]) -> Option<Self> {
         let document = crate::strict_json::read_object(json).ok()?;
         let text = document.get("api_key")?.as_str()?;
-        let fits = (16..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         fits.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 

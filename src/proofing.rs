@@ -109,7 +109,8 @@ pub struct PersonalLink(String);
 impl PersonalLink {
     /// Takes an `https` URL, or one of this machine.
     pub fn new(text: &str) -> Option<Self> {
-        let scheme = text.starts_with("https://") || text.starts_with("http://127.0.0.1:");
+        let local = ["http://127.0.0.1:", "http://localhost:"].iter().any(|start| text.starts_with(start));
+        let scheme = text.starts_with("https://") || local;
         let fits = scheme && text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))
     }
@@ -164,8 +165,8 @@ impl SessionRequest {
 pub struct OpenedSession {
     /// Its id.
     pub id: SessionId,
-    /// Where the person goes.
-    pub link: PersonalLink,
+    /// Where the person goes, where it is told here and not by 1Kosmos itself.
+    pub link: Option<PersonalLink>,
 }
 
 impl OpenedSession {
@@ -175,10 +176,9 @@ impl OpenedSession {
     /// [`BadAnswer`] names the member.
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let answer = object(body)?;
-        Ok(Self {
-            id: SessionId::new(text(&answer, "session_id")?).map_err(|_| BadAnswer("session_id"))?,
-            link: PersonalLink::new(text(&answer, "session_url")?).ok_or(BadAnswer("session_url"))?,
-        })
+        let id = member(&answer, &["session_id", "sessionId"]).and_then(Value::as_str);
+        let id = id.and_then(|id| SessionId::new(id).ok()).ok_or(BadAnswer("session_id"))?;
+        Ok(Self { id, link: link(&answer, &["session_url", "url"])? })
     }
 }
 
@@ -261,11 +261,7 @@ impl Challenge {
     /// [`BadAnswer`] names the member.
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let answer = object(body)?;
-        let link = match answer.get("challenge_url") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(url)) => Some(PersonalLink::new(url).ok_or(BadAnswer("challenge_url"))?),
-            Some(_) => return Err(BadAnswer("challenge_url")),
-        };
+        let link = link(&answer, &["challenge_url"])?;
         let id = ChallengeId::new(text(&answer, "challenge_id")?).ok_or(BadAnswer("challenge_id"))?;
         Ok(Self { id, link })
     }
@@ -303,18 +299,36 @@ impl ChallengeResult {
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let answer = object(body)?;
         let flag = |name| answer.get(name).and_then(Value::as_bool).ok_or(BadAnswer(name));
-        match text(&answer, "status")? {
-            "pending" => Ok(Self::Pending),
-            "expired" => Ok(Self::Expired),
-            "completed" => Ok(Self::Completed(Answered {
-                challenge: ChallengeId::new(text(&answer, "challenge_id")?)
-                    .ok_or(BadAnswer("challenge_id"))?,
-                subject: Subject::new(text(&answer, "user_id")?).map_err(|_| BadAnswer("user_id"))?,
-                match_result: flag("match_result")?,
-                liveness_verified: flag("liveness_verified")?,
-            })),
-            _ => Err(BadAnswer("status")),
+        let answered = ["match_result", "liveness_verified"].iter().any(|name| answer.contains_key(*name));
+        match member(&answer, &["status"]).map(Value::as_str) {
+            Some(Some("pending" | "in_progress")) => Ok(Self::Pending),
+            Some(Some("expired")) => Ok(Self::Expired),
+            None if !answered => Ok(Self::Pending),
+            // What the word says counts for nothing: match, liveness, challenge and subject decide.
+            None | Some(Some("completed" | "success" | "approved" | "declined" | "failed")) => {
+                let challenge = ChallengeId::new(text(&answer, "challenge_id")?);
+                Ok(Self::Completed(Answered {
+                    challenge: challenge.ok_or(BadAnswer("challenge_id"))?,
+                    subject: Subject::new(text(&answer, "user_id")?).map_err(|_| BadAnswer("user_id"))?,
+                    match_result: flag("match_result")?,
+                    liveness_verified: flag("liveness_verified")?,
+                }))
+            }
+            Some(_) => Err(BadAnswer("status")),
         }
+    }
+}
+
+/// A member under any of its names; `null` is the same as not there.
+fn member<'m>(map: &'m Map<String, Value>, names: &[&str]) -> Option<&'m Value> {
+    names.iter().find_map(|name| map.get(*name)).filter(|value| !value.is_null())
+}
+
+fn link(map: &Map<String, Value>, names: &[&'static str]) -> Result<Option<PersonalLink>, BadAnswer> {
+    let bad = BadAnswer(names.first().copied().unwrap_or_default());
+    match member(map, names) {
+        None => Ok(None),
+        Some(value) => value.as_str().and_then(PersonalLink::new).map(Some).ok_or(bad),
     }
 }
 
@@ -345,11 +359,32 @@ mod tests {
             r#"{"status":"completed","challenge_id":"c","user_id":"u","match_result":"true","liveness_verified":true}"#,
             r#"{"status":"completed","challenge_id":"c","challenge_id":"d","user_id":"u","match_result":true,"liveness_verified":true}"#,
             r#"{"status":"completed","user_id":"u","match_result":true,"liveness_verified":true}"#,
+            r#"{"challenge_id":"c","user_id":"u","match_result":true}"#,
             r#"{"status":"done"}"#,
+            r#"{"status":7}"#,
             "",
         ] {
             assert!(ChallengeResult::read(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_told_by_match_and_liveness_whatever_the_word() {
+        let yes = r#""challenge_id":"c","user_id":"u","match_result":true,"liveness_verified":true"#;
+        for body in [
+            format!("{{{yes}}}"),
+            format!(r#"{{"status":"success",{yes}}}"#),
+            format!(r#"{{"status":null,{yes}}}"#),
+        ] {
+            let read = ChallengeResult::read(body.as_bytes());
+            assert!(matches!(read, Ok(ChallengeResult::Completed(_))), "{body}");
+        }
+        for body in ["{}", r#"{"status":"in_progress"}"#, r#"{"challenge_id":"c","user_id":"u"}"#] {
+            assert!(matches!(ChallengeResult::read(body.as_bytes()), Ok(ChallengeResult::Pending)), "{body}");
+        }
+        let bare = super::OpenedSession::read(br#"{"sessionId":"vs_1"}"#);
+        assert!(bare.is_ok_and(|opened| opened.link.is_none()));
+        assert!(super::OpenedSession::read(br#"{"session_id":"vs_1","url":"javascript:1"}"#).is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::clock::SystemClock;
 use crate::config::{ConfigError, Environment, ProviderConfig};
 use crate::onekosmos::OneKosmos;
 use crate::ports::{DirectoryError, UserDirectory as _};
-use crate::proofing::IdempotencyKey;
+use crate::proofing::{IdempotencyKey, PersonalLink};
 use crate::triggers::session::open_for_user;
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -56,9 +56,9 @@ pub(super) async fn start(
     let act = log.act(AuditCode::SessionOpened, &options.because).session(&opened.id);
     log.write(&act.of_user(&ring.audit, &user.pool, record.sub.as_deref()))?;
     output.line(format!("session  {}", opened.id))?;
-    output.line(format!("link     {}", opened.link.as_str()))?;
+    let link = opened.link.as_ref().map(PersonalLink::as_str);
+    output.line(format!("link     {}", link.unwrap_or("none: 1Kosmos tells the user itself")))?;
     output.note("the link is for the user alone: whoever follows it can prove to be them");
-    let link = opened.link.as_str();
     output.value(&json!({ "opened": true, "session_id": opened.id.as_str(), "session_url": link }))?;
     Ok(outcome(true))
 }

@@ -96,7 +96,7 @@ impl ProofingProvider for LocalProofing {
             });
             id
         };
-        Ok(OpenedSession { link: link("session", id.as_str())?, id })
+        Ok(OpenedSession { link: Some(link("session", id.as_str())?), id })
     }
 
     /// Results come as callbacks here.

@@ -22,7 +22,7 @@ use crate::ports::{
     AuditSink, Clock, Deadline, DirectoryError, Fault, KeyStore, ProofingProvider, ProviderError,
     UserDirectory,
 };
-use crate::proofing::{Claim, IdempotencyKey, OpenedSession, SessionRequest};
+use crate::proofing::{Claim, IdempotencyKey, OpenedSession, PersonalLink, SessionRequest};
 use crate::verification::{PoolId, UserReference, Username};
 
 /// The path.
@@ -190,7 +190,7 @@ where
         if open && may_open {
             let opened = self.reopen(&user, &record, shown, ring, deadline).await?;
             if let serde_json::Value::Object(members) = &mut body {
-                members.insert("session_url".to_owned(), json!(opened.link.as_str()));
+                members.insert("session_url".to_owned(), json!(link(&opened)));
             }
         }
         Ok(body)
@@ -228,7 +228,7 @@ where
         let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
         let request = SessionRequest { user, binding, calls_back: false };
         let opened = self.opened(&request, &idempotency, None, ring, deadline).await?;
-        Ok(json!({ "session_id": opened.id.as_str(), "session_url": opened.link.as_str() }))
+        Ok(json!({ "session_id": opened.id.as_str(), "session_url": link(&opened) }))
     }
 
     async fn opened(
@@ -286,6 +286,11 @@ pub async fn open_for_user<P: ProofingProvider>(
         ProviderError::NotFound => Fault::new("OpenSession", "404"),
         ProviderError::Failed(fault) => fault,
     })
+}
+
+/// `null` where 1Kosmos tells the person itself.
+fn link(opened: &OpenedSession) -> Option<&str> {
+    opened.link.as_ref().map(PersonalLink::as_str)
 }
 
 /// Where the proofing stands, and whether there is a session to go through. Who was declined asks a person, not for another try.
