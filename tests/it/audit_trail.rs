@@ -1313,6 +1313,33 @@ async fn every_page_of_a_log_group_is_read() {
     assert_eq!(aws.asked().len(), 3);
 }
 
+/// What was fetched from the provider at a sign-up, or asserted in a federated sign-in, must end as a callback must.
+#[tokio::test(start_paused = true)]
+async fn what_did_not_come_as_a_callback_is_accounted_for_as_one() {
+    let world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&approval("ada", "evt_1", 10)).await;
+    let before = world.audit.lines().len();
+    world.settle().await;
+    let asserted = |line: &String| {
+        line.replace(r#""code":"IDV1001","event":"accepted""#, r#""code":"IDV1003","event":"asserted""#)
+    };
+    let lines: Vec<_> = world.audit.lines().iter().map(asserted).collect();
+    assert!(lines.concat().contains("IDV1003"));
+    let reconciled = |lines: &[String]| {
+        let mut reconciliation = Reconciliation::default();
+        for entry in &entries(lines) {
+            reconciliation.read(entry);
+        }
+        reconciliation.finish(&[], false)
+    };
+    let whole = reconciled(&lines);
+    assert!(whole.is_sound() && whole.accepted == 1 && whole.residue() == 0, "{whole:?}");
+    // Without its outcome it is known, and on its way.
+    let begun = reconciled(&lines[..before]);
+    assert!(begun.accepted == 1 && begun.classes != whole.classes, "{begun:?}");
+}
+
 /// Holds these lines to the schema that `audit schema` prints.
 pub(crate) fn have_the_published_form(lines: &[&str]) {
     let folder = tempfile::tempdir().unwrap();

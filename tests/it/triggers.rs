@@ -12,6 +12,7 @@ use idv_callback::envelope::Envelope;
 use idv_callback::local::{HttpMessage, batch_event, rest_event};
 use idv_callback::ports::{CallbackQueue as _, Clock as _, OutgoingMessage};
 use idv_callback::proofing::Claim;
+use idv_callback::trail::{Entry, Thread, Tracing};
 use idv_callback::verification::{BindingToken, PoolId, UserReference, Username};
 use serde_json::{Value, json};
 
@@ -1216,6 +1217,22 @@ async fn records_have_the_published_form_and_the_heartbeat_is_answered() {
         verifier.read(idv_callback::trail::Place { source: "triggers", line }, text.as_bytes());
     }
     assert!(verifier.finish(&[]).findings.is_empty());
+    // A person's step-ups are on their thread.
+    let pseudonym = idv_callback::audit::pseudonym(&ring().audit, &PoolId::new(POOL).unwrap(), SUB);
+    let mut tracing = Tracing::default();
+    tracing.user = Some(pseudonym);
+    let entries: Vec<_> = lines.iter().map(|line| Entry::read(line.as_bytes()).unwrap()).collect();
+    for entry in &entries {
+        tracing.first(entry);
+    }
+    let mut thread = Thread::default();
+    for entry in entries {
+        tracing.second(entry, &mut thread);
+    }
+    let told: Vec<_> = thread.in_order().iter().map(|entry| entry.event.clone()).collect();
+    let expected =
+        ["step_up_started", "step_up_pending", "step_up_passed", "step_up_failed", "step_up_refused"];
+    assert_eq!(told, expected);
     let counted: BTreeSet<_> = [
         "StepUpPassed",
         "StepUpPending",
