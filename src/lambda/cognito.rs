@@ -88,7 +88,7 @@ where
     Ok(event)
 }
 
-/// Sets our members of `response`, and leaves the others.
+/// Sets our members of `response`, takes those away that are `null`, and leaves the others.
 fn fill(event: &mut Value, ours: Value) {
     let (Value::Object(event), Value::Object(ours)) = (event, ours) else { return };
     let response = event.entry("response").or_insert(Value::Null);
@@ -96,7 +96,13 @@ fn fill(event: &mut Value, ours: Value) {
         *response = Value::Object(Map::new());
     }
     if let Value::Object(response) = response {
-        response.extend(ours);
+        for (name, value) in ours {
+            if value.is_null() {
+                response.remove(&name);
+            } else {
+                response.insert(name, value);
+            }
+        }
     }
 }
 

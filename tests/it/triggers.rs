@@ -687,8 +687,8 @@ fn ask(name: &str) -> Value {
 
 #[tokio::test]
 async fn tokens_are_issued_for_password_and_face_and_for_nothing_less() {
-    let tokens = || json!({ "challengeName": null, "issueTokens": true, "failAuthentication": false });
-    let fail = || json!({ "challengeName": null, "issueTokens": false, "failAuthentication": true });
+    let tokens = || json!({ "issueTokens": true, "failAuthentication": false });
+    let fail = || json!({ "issueTokens": false, "failAuthentication": true });
     let without = |name: &str| {
         let mut attributes = proofed();
         attributes.as_object_mut().unwrap().remove(name);

@@ -42,6 +42,7 @@ async fn a_person_goes_through_the_sample_client_and_a_tampered_one_is_refused()
     assert_eq!(facts["somebodyElseTries"], 3);
     assert!(facts["accessibleSteps"].as_u64().unwrap() >= 10, "{facts}");
     let refused = facts["refused"].as_object().unwrap();
+    // Cognito itself would refuse what the app client may not write; the emulator does not, so this is the trigger's word.
     let of_trigger = json!("UserLambdaValidationException");
     for attribute in ["signUpWithIal", "signUpWithSubject", "signUpWithStatus"] {
         assert_eq!(refused[attribute], of_trigger, "{attribute}");
