@@ -393,6 +393,46 @@ fn the_address_for_browsers_answers_one_origin_and_is_throttled() {
     assert!(!format.contains("identity") && format.contains("$context.status"), "{format}");
 }
 
+#[test]
+fn one_address_is_held_to_a_share_of_what_people_may_ask() {
+    let template = template("expanded");
+    let acl = resources(&template, "AWS::WAFv2::WebACL")["PeopleWebAcl"];
+    let [sign_ups, rate] = acl["Rules"].as_array().unwrap().as_slice() else { panic!("{acl}") };
+    let limit = |rule: &Value| {
+        let based = &rule["Statement"]["RateBasedStatement"];
+        assert_eq!((&based["AggregateKeyType"], &based["EvaluationWindowSec"]), (&json!("IP"), &json!(300)));
+        assert!(rule["Action"]["Block"].is_object(), "{rule}");
+        based["Limit"].as_u64().unwrap()
+    };
+    let stages = resources(&template, "AWS::ApiGateway::Stage");
+    let (name, stage) = stages.iter().find(|(_, stage)| stage["RestApiId"]["Ref"] == "SessionApi").unwrap();
+    let throttle = stage["MethodSettings"][0]["ThrottlingRateLimit"].as_u64().unwrap();
+    assert!(limit(sign_ups) < limit(rate) && limit(rate) <= throttle * 300 / 4);
+    // A page can read the answer and waits.
+    let answer = &rate["Action"]["Block"]["CustomResponse"];
+    assert_eq!(answer["ResponseCode"], 429);
+    let headers = answer["ResponseHeaders"].as_array().unwrap();
+    let origin = json!({ "Name": "Access-Control-Allow-Origin", "Value": { "Ref": "AllowedOrigin" } });
+    assert!(headers.contains(&origin), "{answer}");
+    // What opens a session that is paid for: a sign-up, and the word by which a browser asks for one before it.
+    let counted = &sign_ups["Statement"]["RateBasedStatement"]["ScopeDownStatement"]["OrStatement"];
+    let found = counted["Statements"].as_array().unwrap().iter().map(|one| &one["ByteMatchStatement"]);
+    let words: Vec<_> = found.map(|one| one["SearchString"].as_str().unwrap()).collect();
+    assert_eq!(words, ["SignUp", ".SignUp", "before_sign_up"]);
+
+    let associations = resources(&template, "AWS::WAFv2::WebACLAssociation");
+    let people = associations.values().filter(|one| one["WebACLArn"].to_string().contains("PeopleWebAcl"));
+    let guarded: Vec<_> = people.map(|one| one["ResourceArn"].to_string()).collect();
+    assert_eq!(guarded.len(), 2, "{guarded:?}");
+    assert!(guarded.iter().any(|arn| arn.contains("UserPool")), "{guarded:?}");
+    let stage_of = format!("restapis/${{SessionApi}}/stages/${{{name}}}");
+    assert!(guarded.iter().any(|arn| arn.contains(&stage_of)), "{guarded:?}");
+    // A sign-in page's one-time codes and tokens are not logged.
+    let logging = resources(&template, "AWS::WAFv2::LoggingConfiguration")["PeopleWebAclLogging"];
+    let redacted = logging["RedactedFields"].as_array().unwrap();
+    assert!(redacted.contains(&json!({ "QueryString": {} })), "{redacted:?}");
+}
+
 /// The actions of a role that the function itself needs: all but those of Lambda's own doing, which are listed here.
 pub(crate) fn actions(template: &Value, role: &str, by_lambda: &[&str]) -> BTreeSet<String> {
     let policies = template["Resources"][role]["Properties"]["Policies"].as_array().unwrap().iter();

@@ -928,9 +928,19 @@ async fn a_step_up_is_passed_by_the_proofed_face_for_this_challenge_and_by_nothi
         asked["request"]["userAttributes"][name] = json!(value);
         assert_eq!(rig.fire(&asked).await.unwrap()["response"]["answerCorrect"], false, "{name}");
     }
+    // The subject was exchanged in between, and it is the new one's face.
+    let other = "did:blockid:other";
+    let mut exchanged = verify(&created, &id);
+    exchanged["request"]["userAttributes"]["custom:blockid_sub"] = json!(other);
+    rig.provider.control(over(json!({ "user_id": other }))).await;
+    assert_eq!(rig.fire(&exchanged).await.unwrap()["response"]["answerCorrect"], false);
+    rig.provider.behave().await;
     let mut nobody = verify(&created, &id);
     nobody["request"]["userNotFound"] = json!(true);
     assert_eq!(rig.fire(&nobody).await.unwrap()["response"]["answerCorrect"], false);
+    // What Cognito makes up for somebody who is not there is nobody's thread.
+    let record = rig.last_record();
+    assert_eq!((&record["reason"], &record["user"]), (&json!("no_user"), &Value::Null));
     assert!(rig.is_correct(&created, &id).await, "and the right one still is");
     rig.nothing_leaked();
 }
