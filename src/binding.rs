@@ -110,7 +110,8 @@ impl Binding {
         match self {
             Self::Absent | Self::Forged => false,
             Self::Vouched => true,
-            Self::StartedAt(start) => within(*start, CREATION_WINDOW),
+            // A user with a claim is spoken for by that claim alone.
+            Self::StartedAt(start) => claim.is_none() && within(*start, CREATION_WINDOW),
             Self::ClaimedAt(start, promised) => within(*start, CLAIM_WINDOW) && claim == Some(promised),
         }
     }
@@ -227,7 +228,8 @@ mod tests {
         ] {
             let created = Timestamp::parse(created).unwrap();
             let (bare, claimed) = (Binding::StartedAt(start), Binding::ClaimedAt(start, claim("c")));
-            assert_eq!(bare.speaks_for(created, Some(&claim("x"))), by_time, "{created}");
+            assert_eq!(bare.speaks_for(created, None), by_time, "{created}");
+            assert!(!bare.speaks_for(created, Some(&claim("x"))), "{created}");
             assert_eq!(claimed.speaks_for(created, Some(&claim("c"))), by_claim, "{created}");
             assert!(!claimed.speaks_for(created, Some(&claim("x"))) && !claimed.speaks_for(created, None));
         }

@@ -201,6 +201,8 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
             StatusCode::UNAUTHORIZED => Err(Failed::Unauthorized),
             StatusCode::NOT_FOUND => Err(Failed::NotFound),
             StatusCode::TOO_MANY_REQUESTS => Err(Failed::Passing("429")),
+            // The first try with this key is still at work (IETF draft "The Idempotency-Key HTTP Header Field", section 2.6).
+            StatusCode::CONFLICT => Err(Failed::Passing("409")),
             status if status.is_server_error() => Err(Failed::Passing("5xx")),
             status if status.is_success() => Ok(body),
             status => Err(Failed::Refused(status.as_u16())),

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_cognitoidentityprovider::types::{
-    AdminCreateUserConfigType, AttributeDataType, SchemaAttributeType, UsernameConfigurationType,
+    AdminCreateUserConfigType, AttributeDataType, SchemaAttributeType, UserPoolMfaType,
+    UsernameConfigurationType,
 };
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType, ScalingConfig};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -23,7 +24,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection::AwsConnection;
 use super::failure::Failure;
-use crate::preflight::{AppClient, Asked, Function, Mapping, Pool, Queue, SchemaAttribute};
+use crate::preflight::{AppClient, Asked, Function, Mapping, OwnChallenge, Pool, Queue, SchemaAttribute};
 use crate::timestamp::Timestamp;
 
 /// The most app clients of one page (API reference, `ListUserPoolClients`).
@@ -89,6 +90,9 @@ impl Inspection {
         let case = pool.username_configuration().map(UsernameConfigurationType::case_sensitive);
         let admin = pool.admin_create_user_config();
         let only_admin = admin.is_some_and(AdminCreateUserConfigType::allow_admin_create_user_only);
+        let mfa = pool.mfa_configuration().filter(|mfa| **mfa != UserPoolMfaType::Off);
+        let mfa = mfa.map(|_| OwnChallenge::Mfa);
+        let device = pool.device_configuration().map(|_| OwnChallenge::Device);
         Ok(Pool {
             id: id.to_owned(),
             schema: pool.schema_attributes().iter().map(schema_attribute).collect(),
@@ -96,6 +100,7 @@ impl Inspection {
             verified_by_code: pool.auto_verified_attributes().iter().map(ToString::to_string).collect(),
             // A pool made without the setting tells capital letters apart.
             case_sensitive: case.unwrap_or(true),
+            own_challenges: mfa.into_iter().chain(device).collect(),
             clients: self.clients(id).await?,
         })
     }

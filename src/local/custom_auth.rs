@@ -104,8 +104,12 @@ where
 
     /// Asks one trigger; gives its `response`.
     async fn ask(&self, trigger: &str, more: Value) -> Result<Value, String> {
+        let mut attributes = json!(self.user.attributes);
+        if let Value::Object(attributes) = &mut attributes {
+            attributes.insert("cognito:user_status".to_owned(), json!(self.user.status));
+        }
         let mut request =
-            json!({ "userAttributes": self.user.attributes, "session": self.session, "userNotFound": false });
+            json!({ "userAttributes": attributes, "session": self.session, "userNotFound": false });
         if let (Value::Object(request), Value::Object(more)) = (&mut request, more) {
             request.extend(more);
         }

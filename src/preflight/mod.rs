@@ -77,8 +77,19 @@ pub struct Pool {
     pub verified_by_code: Vec<String>,
     /// Whether `Ada` and `ada` are two users.
     pub case_sensitive: bool,
+    /// What Cognito asks for by itself once a password was right.
+    pub own_challenges: Vec<OwnChallenge>,
     /// Its app clients.
     pub clients: Vec<AppClient>,
+}
+
+/// A challenge of Cognito's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnChallenge {
+    /// A second factor that people may or must have.
+    Mfa,
+    /// That of a device that is remembered.
+    Device,
 }
 
 /// An attribute of a pool's schema.

@@ -1,6 +1,6 @@
 //! The user pool and its app clients.
 
-use super::{AppClient, Finding, Installation, Pool};
+use super::{AppClient, Finding, Installation, OwnChallenge, Pool};
 use crate::assurance::{ASSURANCE_ATTRIBUTES, STAGING_ATTRIBUTES, names};
 
 /// Custom authentication: password, then face.
@@ -71,6 +71,7 @@ fn clients(pool: &Pool) -> Vec<Finding> {
         wrong
     };
     findings.extend(pool.clients.iter().filter_map(goes_around_the_biometric));
+    findings.extend(leads_past_the_biometric(pool));
     findings.extend(pool.clients.iter().filter_map(writes_what_is_staged));
     findings
 }
@@ -90,6 +91,27 @@ fn goes_around_the_biometric(client: &AppClient) -> Option<Finding> {
     );
     let remedy = "allow ALLOW_CUSTOM_AUTH alone on the client for step-ups, and the rest on another";
     (!others.is_empty()).then(|| Finding::wrong("app clients: step-up", found, remedy))
+}
+
+/// What Cognito itself asks for between the password and the biometric, and may give tokens after, unasked.
+fn leads_past_the_biometric(pool: &Pool) -> Vec<Finding> {
+    const CHECK: &str = "user pool: step-up";
+    let finding = |challenge: &OwnChallenge| match challenge {
+        // amplify-js, issue 3876; issue 4888 saw it otherwise, and AWS' documentation does not say.
+        OwnChallenge::Mfa => Finding::wrong(
+            CHECK,
+            "people can have a second factor of Cognito's, and Cognito was seen to give tokens for it in the place of \
+             the biometric: whoever knows a password sets one up",
+            "set the pool's MfaConfiguration to OFF (aws cognito-idp set-user-pool-mfa-config)",
+        ),
+        OwnChallenge::Device => Finding::doubtful(
+            CHECK,
+            "Cognito remembers devices, and no page says whether it asks the triggers after a device's challenge",
+            "take DeviceConfiguration off the pool",
+        ),
+    };
+    let steps_up = pool.clients.iter().any(|client| client.flows.iter().any(|flow| flow == CUSTOM_AUTH));
+    pool.own_challenges.iter().filter(|_| steps_up).map(finding).collect()
 }
 
 /// What an identity provider tells must be writable by the client; the person's own token must not be able to.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::sign_up::envelope;
-use super::{Attributes, No, Refusal, Triggers, binding_key, minute_of};
+use super::{Attributes, No, Refusal, Triggers, binding_key};
 use crate::assurance::{Assurance, STAGED_IAL, STAGED_SUBJECT};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
@@ -19,7 +19,8 @@ use crate::envelope::BodyDigest;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, EventId, Outcome, SessionId, Subject, UserReference, VerificationEvent,
+    Approval, AssuranceLevel, EventId, Malformed, Outcome, SessionId, Subject, UserReference,
+    VerificationEvent,
 };
 
 /// What stands where a callback has the id of the key that signed it.
@@ -122,15 +123,22 @@ where
             value(STAGED_IAL).and_then(|text| text.parse().ok()).and_then(|n| AssuranceLevel::new(n).ok());
         let ial = ial.ok_or_else(|| unreadable("level_not_mapped"))?;
         let standing = Assurance::read(|name| value(name)).map_err(|_| unreadable("record_unreadable"))?;
+        // Who says nothing of a level takes nothing back.
+        if ial == AssuranceLevel::NONE {
+            return Ok(None);
+        }
+        let session = session(signed_in, &identity).map_err(|_| unreadable("identity"))?;
+        // What an earlier sign-in asserted is taken back by asserting less; what came by a callback is not.
+        let is_ours = standing.approval_stands() && standing.session.as_ref() == Some(&session);
         let has_it = standing.approval_stands()
             && standing.subject.as_ref() == Some(&identity.subject)
-            && standing.ial >= Some(ial);
-        if has_it || ial < self.settings.minimum_ial {
+            && (standing.ial == Some(ial) || (!is_ours && standing.ial > Some(ial)));
+        if has_it || (!is_ours && ial < self.settings.minimum_ial) {
             return Ok(None);
         }
         let ring = self.ring().await?;
         let now = self.clock.now();
-        let (event, digest) = event(signed_in, &identity, ial, minute_of(now));
+        let (event, digest) = event(signed_in, &identity, session, ial, now);
         let binding = Binding::issue(binding_key(&ring)?, &signed_in.user, identity.since, None);
         let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
         let event = event.map_err(|_| unreadable("identity"))?;
@@ -171,22 +179,33 @@ struct Identity {
     since: Timestamp,
 }
 
-/// The event of this sign-in: one for each minute, so that repeated calls are one.
+/// What stands where a proofing has its session: all sign-ins of this user by this identity.
+fn session(signed_in: &SignedIn, identity: &Identity) -> Result<SessionId, Malformed> {
+    let user = &signed_in.user;
+    let said = format!("{}\n{}\n{}", user.pool, user.username.as_str(), identity.subject.as_str());
+    SessionId::new(&format!("fed_{}", digits(&said)))
+}
+
+fn digits(said: &str) -> String {
+    hex(&Sha256::digest(said)).chars().take(32).collect()
+}
+
+/// The event of this sign-in, at its own moment: of two with different levels the later one stands.
 fn event(
     signed_in: &SignedIn,
     identity: &Identity,
+    session: SessionId,
     ial: AssuranceLevel,
     at: Timestamp,
-) -> (Result<VerificationEvent, crate::verification::Malformed>, BodyDigest) {
+) -> (Result<VerificationEvent, Malformed>, BodyDigest) {
     let user = &signed_in.user;
     let said =
         format!("{}\n{}\n{}\n{ial}\n{at}", user.pool, user.username.as_str(), identity.subject.as_str());
-    let digits: String = hex(&Sha256::digest(&said)).chars().take(32).collect();
     let make = || {
         Ok(VerificationEvent {
-            event_id: EventId::new(&format!("fed_{digits}"))?,
+            event_id: EventId::new(&format!("fed_{}", digits(&said)))?,
             occurred_at: at,
-            session: SessionId::new(&format!("fed_{digits}"))?,
+            session,
             user: user.clone(),
             binding: None,
             outcome: Outcome::Approved(Approval {

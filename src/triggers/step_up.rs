@@ -92,11 +92,25 @@ impl SignIn {
         if assurance.ial.is_none_or(|ial| ial < minimum) {
             return Err("level");
         }
+        if self.status() != Some("CONFIRMED") {
+            return Err("user_status");
+        }
         match value(names::IDV_EXPIRES_AT).map(Timestamp::parse) {
             None => Ok(subject),
             Some(Ok(end)) if now < end => Ok(subject),
             Some(_) => Err("proof_expired"),
         }
+    }
+
+    /// Whether Cognito leads this user past us. With a temporary password it asks for a new one after the old, and then gives
+    /// tokens without another word to us (amazon-cognito-identity-js, issue 341): so the password must not be asked for. The
+    /// unconfirmed it refuses by itself, and only who knows the password is told so.
+    fn is_led_elsewhere(&self) -> bool {
+        !self.not_found && !matches!(self.status(), Some("CONFIRMED" | "UNCONFIRMED"))
+    }
+
+    fn status(&self) -> Option<&str> {
+        self.attributes.get("cognito:user_status").map(String::as_str)
     }
 
     fn sub(&self) -> Option<&str> {
@@ -118,14 +132,15 @@ where
     /// [`Refusal`] when it could not be recorded that the sign-in ended: then it ends as well.
     pub async fn define(&self, sign_in: &SignIn, deadline: Deadline) -> Result<Next, Refusal> {
         let subject = sign_in.subject(self.settings.minimum_ial, self.clock.now());
-        let mut next =
-            define::next(self.settings.first_factor, subject.as_ref().err().copied(), &sign_in.past);
+        let unfit = subject.as_ref().err().copied();
+        let first = self.settings.first_factor;
+        let mut next = define::next(first, unfit, sign_in.is_led_elsewhere(), &sign_in.past);
         // The last challenge, too, may be answered late.
-        if let (Next::Fail(define::TOO_MANY), Some(last)) = (next, define::last_waiting(&sign_in.past)) {
-            let standing = self.provider.step_up_result(&last, self.left(deadline)).await;
-            if matches!(standing, Ok(ChallengeResult::Pending)) {
-                next = Next::Ask(CUSTOM_CHALLENGE);
-            }
+        if let (Next::Fail(define::TOO_MANY), Some(last), Ok(subject)) =
+            (next, define::last_waiting(&sign_in.past), &subject)
+            && is_open(self.standing(&last, deadline).await, &last, subject)
+        {
+            next = Next::Ask(CUSTOM_CHALLENGE);
         }
         if let Next::Fail(reason) = next {
             // Without a ring there is no pseudonym; that the sign-in failed is told all the same.
@@ -161,8 +176,9 @@ where
             Err(reason) => return self.decoy(&ring, sign_in, &attempts, reason, deadline).await,
         };
         if let Some(last) = attempts.last() {
-            let standing = self.provider.step_up_result(last, self.left(deadline)).await;
-            if is_open(standing, last, &subject) {
+            let standing = self.standing(last, deadline).await;
+            // Where no more may be started the last one is asked about once more, and *define* ends it.
+            if is_open(standing, last, &subject) || attempts.len() >= MAXIMUM_CHALLENGES {
                 return Ok(self.created(key, last, None, &subject, attempts.len()));
             }
         }
@@ -265,6 +281,22 @@ where
         })
     }
 
+    /// Where a challenge stands. Without a password before it, one that ended without an answer stays as it was, as with
+    /// somebody who does not exist: what nobody answered must not tell who could have.
+    async fn standing(
+        &self,
+        challenge: &ChallengeId,
+        deadline: Deadline,
+    ) -> Result<ChallengeResult, ProviderError> {
+        let standing = self.provider.step_up_result(challenge, self.left(deadline)).await;
+        match (self.settings.first_factor, standing) {
+            (FirstFactor::None, Ok(ChallengeResult::Expired) | Err(ProviderError::NotFound)) => {
+                Ok(ChallengeResult::Pending)
+            }
+            (_, standing) => standing,
+        }
+    }
+
     /// The key of a round; none without the app's nonce. Then nothing tells two sign-ins from two calls for one, so each call
     /// has a key of its own: rather a second push than somebody else's answer.
     fn round_key(&self, key: &Key, sign_in: &SignIn, attempt: usize) -> Option<IdempotencyKey> {
@@ -315,7 +347,7 @@ where
             (Err(reason), _) => Err(reason),
         };
         loop {
-            let standing = self.provider.step_up_result(&challenge, self.left(deadline)).await;
+            let standing = self.standing(&challenge, deadline).await;
             // Where there is no face to show, it takes as long as with somebody who does not answer.
             if let Ok(subject) = &subject {
                 match standing {

@@ -154,6 +154,10 @@ impl Federation {
         {
             provider_of_template["ProviderDetails"][name] = json!(value);
         }
+        let scopes = &mut provider_of_template["ProviderDetails"]["authorize_scopes"];
+        let level = template["Parameters"]["MinimumIal"]["Default"].to_string();
+        *scopes =
+            json!(scopes["Fn::Sub"].as_str().unwrap().replace("${MinimumIal}", level.trim_matches('"')));
         emulator.call("cognito-idp", "CreateIdentityProvider", provider_of_template).await;
         let who = json!({ "UserPoolId": outputs["UserPoolId"], "ClientId": outputs["FederationClientId"] });
         let described = emulator.call("cognito-idp", "DescribeUserPoolClient", who).await;
@@ -233,7 +237,7 @@ async fn who_signs_in_through_1kosmos_has_the_level_that_amr_tells_and_cannot_ra
     // A refresh tells the level; a second sign-in sends nothing more.
     let again = federation.sign_in("did-CANARY-7", &json!(["/assurance/ial/2"])).await;
     assert_eq!(claims(again["id_token"].as_str().unwrap())["custom:ial"], "2");
-    // Less at a later sign-in takes nothing away: it is another statement, not a reversal.
+    // To say nothing of a level at a later sign-in takes nothing away.
     federation.sign_in("did-CANARY-7", &json!(["pwd"])).await;
     let log = federation.log().await;
     let said = |word: &str| {
@@ -246,6 +250,15 @@ async fn who_signs_in_through_1kosmos_has_the_level_that_amr_tells_and_cannot_ra
     assert_eq!(said("federation_unreadable"), 0, "to say nothing of a level is no fault");
     assert!(!log.concat().contains("CANARY"), "{log:#?}");
     assert_eq!(attribute(&federation.user(name).await, "custom:ial"), Some("2"));
+
+    // To say less does.
+    federation.sign_in("did-CANARY-7", &json!(["/assurance/ial/1"])).await;
+    eventually("what was asserted, taken back", || async {
+        let user = federation.user(name).await;
+        let now = (attribute(&user, "custom:ial"), attribute(&user, "custom:idv_status"));
+        (now == (Some("0"), Some("insufficient"))).then_some(())
+    })
+    .await;
 }
 
 /// The claims of a token, which is not checked here.

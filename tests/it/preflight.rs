@@ -7,7 +7,7 @@ use idv_callback::assurance::ASSURANCE_ATTRIBUTES;
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::KeyStoreError;
 use idv_callback::preflight::{
-    AppClient, Function, Installation, Mapping, Pool, Queue, SchemaAttribute, Verdict, examine,
+    AppClient, Function, Installation, Mapping, OwnChallenge, Pool, Queue, SchemaAttribute, Verdict, examine,
 };
 use idv_callback::timestamp::Timestamp;
 
@@ -153,7 +153,7 @@ type Fault = fn(&mut Installation);
 #[test]
 fn each_fault_is_found_and_nothing_else() {
     assert_eq!(complaints(&sound()), Vec::<String>::new());
-    let faults: [(Fault, &str); 37] = [
+    let faults: [(Fault, &str); 39] = [
         (|i| queue(i).fifo = false, "wrong queue: is not a FIFO queue"),
         (|i| queue(i).encrypted = false, "wrong queue: is not encrypted"),
         (|i| queue(i).by_group = false, "doubtful queue: takes 300 calls"),
@@ -214,6 +214,14 @@ fn each_fault_is_found_and_nothing_else() {
         ),
         (|i| pool(i).self_sign_up = false, "doubtful user pool: sign-up: only administrators"),
         (|i| pool(i).case_sensitive = true, "doubtful user pool: sign-up: user names differ"),
+        (
+            |i| pool(i).own_challenges.push(OwnChallenge::Mfa),
+            "wrong user pool: step-up: people can have a second factor of Cognito's",
+        ),
+        (
+            |i| pool(i).own_challenges.push(OwnChallenge::Device),
+            "doubtful user pool: step-up: Cognito remembers devices",
+        ),
         (
             |i| i.callback.as_mut().unwrap().as_mut().unwrap().timeout = Duration::from_secs(3),
             "wrong callback function: its time limit is 3 s",

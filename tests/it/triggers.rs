@@ -276,6 +276,7 @@ async fn while_1kosmos_is_down_sign_ups_are_refused_or_let_through_as_configured
         (json!({ "on": OPEN, "status": 500, "times": 0 }), "OpenSession: 5xx", 2),
         (json!({ "on": OPEN, "status": 429, "times": 0 }), "OpenSession: 429", 2),
         (json!({ "on": OPEN, "status": 401, "times": 0 }), "OpenSession: 401", 2),
+        (json!({ "on": OPEN, "status": 409, "times": 0 }), "OpenSession: 409", 2),
         (json!({ "on": OPEN, "status": 400, "times": 0 }), "OpenSession: 400", 1),
         (json!({ "on": OPEN, "drop": true, "times": 0 }), "OpenSession: no_answer", 2),
         (json!({ "on": OPEN, "raw": "<html>CANARY", "times": 0 }), "OpenSession: bad_answer:json", 1),
@@ -485,15 +486,16 @@ async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour()
         ("session-result", session)
     );
     let soon = now.plus(Duration::from_secs(3));
-    let (confirmed, attributes) = settled_by_the_consumer(&sent[0], "CANARY-ada", soon, Some(&ours)).await;
+    let of = |claim: &Claim| json!([{ "Name": "custom:idv_claim", "Value": claim.as_str() }]);
+    let (confirmed, attributes) = settled_by_the_consumer(&sent[0], "CANARY-ada", soon, &of(&ours)).await;
     assert!(confirmed && attributes.contains("custom:blockid_sub"), "{attributes}");
     // Somebody whose first try failed after all: the same message is for them, minutes later.
     let later = now.plus(Duration::from_secs(200));
-    assert!(settled_by_the_consumer(&sent[0], "CANARY-ada", later, Some(&ours)).await.0);
+    assert!(settled_by_the_consumer(&sent[0], "CANARY-ada", later, &of(&ours)).await.0);
     // Whoever else took the name in that very second has it for nothing.
-    for other in [None, Some(&of_another)] {
+    for other in [json!([]), of(&of_another)] {
         let nothing = (false, String::new());
-        assert_eq!(settled_by_the_consumer(&sent[0], "CANARY-ada", soon, other).await, nothing);
+        assert_eq!(settled_by_the_consumer(&sent[0], "CANARY-ada", soon, &other).await, nothing);
     }
     // Cognito may tell the trigger the name in small letters.
     let lower = with(good.clone(), "userName", json!("canary-ADA"));
@@ -511,11 +513,10 @@ async fn settled_by_the_consumer(
     message: &OutgoingMessage,
     username: &'static str,
     created: idv_callback::timestamp::Timestamp,
-    claim: Option<&Claim>,
+    attributes: &Value,
 ) -> (bool, String) {
     let seconds = created.unix_millis() / 1000;
-    let attributes: Vec<_> =
-        claim.iter().map(|claim| json!({ "Name": "custom:idv_claim", "Value": claim.as_str() })).collect();
+    let attributes = attributes.clone();
     let rest = aws(&[]);
     let endpoint = AwsEndpoint::answering(move |asked| {
                 let status = if username.starts_with("OneKosmos_") { "EXTERNAL_PROVIDER" } else { "UNCONFIRMED" };
@@ -592,6 +593,11 @@ async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_
     assert_eq!(calls[0]["idempotency_key"], calls[1]["idempotency_key"]);
     assert_eq!(calls[0]["body"], calls[1]["body"]);
 
+    // In a pool whose people sign in by e-mail address the page knows no other name; the session is the user's all the same.
+    let (code, by_alias) = ask_session(&rig, &of("ada@example.com", VERIFIER, true)).await;
+    assert_eq!((code, &by_alias["session_url"]), (200, &json!(url)));
+    assert_eq!(rig.provider.take_calls().await[0]["body"], calls[0]["body"]);
+
     // Anybody else: one answer for all of them, and no session is opened.
     rig.provider.take_calls().await;
     let mut answers = BTreeSet::new();
@@ -599,7 +605,7 @@ async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_
         ("CANARY-ada", "B".repeat(43)),
         ("nobody", VERIFIER.to_owned()),
         ("nobody", "B".repeat(43)),
-        ("ada@example.com", VERIFIER.to_owned()),
+        ("ada@example.com", "B".repeat(43)),
     ] {
         let (code, body) = ask_session(&rig, &of(name, &verifier, true)).await;
         answers.insert(format!("{code} {body}"));
@@ -760,6 +766,15 @@ async fn tokens_are_issued_for_password_and_face_and_for_nothing_less() {
         (whole(), but("custom:idv_expires_at", "2020-01-01T00:00:00.000Z"), fail()),
         (whole(), but("custom:idv_expires_at", "soon"), fail()),
         (whole(), Value::Null, fail()),
+        // A password that Cognito itself would lead on from, past the biometric, is not asked for.
+        (json!([srp()]), but("cognito:user_status", "FORCE_CHANGE_PASSWORD"), fail()),
+        (json!([srp()]), but("cognito:user_status", "SOMETHING_NEW"), fail()),
+        (json!([srp()]), without("cognito:user_status"), fail()),
+        (json!([srp(), password(true)]), but("cognito:user_status", "FORCE_CHANGE_PASSWORD"), fail()),
+        (whole(), but("cognito:user_status", "FORCE_CHANGE_PASSWORD"), fail()),
+        // Those whom it refuses by itself are told so by their password alone.
+        (json!([srp()]), but("cognito:user_status", "UNCONFIRMED"), ask("PASSWORD_VERIFIER")),
+        (json!([srp(), password(true)]), but("cognito:user_status", "UNCONFIRMED"), fail()),
     ];
     for (session, attributes, expected) in cases {
         let asked = define(session, attributes, false);
@@ -774,8 +789,10 @@ async fn tokens_are_issued_for_password_and_face_and_for_nothing_less() {
         (whole(), fail()),
         (json!([srp(), password(true)]), fail()),
     ] {
-        let answer = rig.fire(&define(session, proofed(), true)).await.unwrap();
-        assert_eq!(answer["response"], expected);
+        for attributes in [proofed(), json!({})] {
+            let answer = rig.fire(&define(session.clone(), attributes, true)).await.unwrap();
+            assert_eq!(answer["response"], expected);
+        }
     }
     let refused = rig.function.records().into_iter().filter(|record| record["event"] == "step_up_refused");
     let reasons: BTreeSet<_> = refused.map(|record| record["reason"].as_str().unwrap().to_owned()).collect();
@@ -790,6 +807,7 @@ async fn tokens_are_issued_for_password_and_face_and_for_nothing_less() {
         "second_factor",
         "too_many_attempts",
         "unknown_challenge",
+        "user_status",
     ];
     assert_eq!(reasons.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     rig.nothing_leaked();
@@ -990,13 +1008,25 @@ async fn a_late_answer_is_not_yet_and_is_asked_again_without_a_new_push() {
     assert_ne!(public["challenge_id"], first);
 
     // The third, too, may be answered late, and after a no it is over.
+    let after =
+        |third: &str| json!([srp(), password(true), face(false, "a"), face(false, "b"), face(false, third)]);
+    let (_, good) = rig.created().await;
+    rig.provider.decide(json!({ "challenge": good })).await;
+    let defined = rig.fire(&define(after(&good), proofed(), false)).await.unwrap();
+    assert_eq!(defined["response"], ask("CUSTOM_CHALLENGE"), "a good answer that nobody has seen yet");
     let (_, third) = rig.created().await;
-    let spent = json!([srp(), password(true), face(false, "a"), face(false, "b"), face(false, &third)]);
+    let spent = after(&third);
     let defined = rig.fire(&define(spent.clone(), proofed(), false)).await.unwrap();
     assert_eq!(defined["response"], ask("CUSTOM_CHALLENGE"));
     rig.provider.decide(json!({ "challenge": third, "match_result": false })).await;
-    let defined = rig.fire(&define(spent, proofed(), false)).await.unwrap();
+    let defined = rig.fire(&define(spent.clone(), proofed(), false)).await.unwrap();
     assert_eq!(defined["response"]["failAuthentication"], true);
+    // Where it was declined only after that look, there is no fourth.
+    rig.provider.take_calls().await;
+    let last = rig.fire(&create(spent, Value::Null)).await.unwrap();
+    assert_eq!(last["response"]["publicChallengeParameters"]["challenge_id"], third);
+    assert!(!rig.provider.take_paths().await.contains(&STEP_UP.to_owned()), "no new push");
+    assert!(!rig.is_correct(&last, &third).await);
 
     // 1Kosmos down: no challenge, and a text that says nothing from inside.
     rig.provider.control(json!({ "on": STEP_UP, "status": 500, "times": 0 })).await;
@@ -1053,6 +1083,10 @@ async fn without_a_password_before_it_nobody_learns_who_exists() {
         };
         let (mut session, mut ids) = (Vec::new(), Vec::new());
         for round in 0..2 {
+            // Time passes, and the challenge of the first round ends without an answer.
+            if round == 1 && !not_found && attributes == proofed() {
+                rig.provider.decide(json!({ "challenge": "latest", "as": "expired" })).await;
+            }
             rig.provider.take_calls().await;
             let defined = rig.fire(&define(json!(session), attributes.clone(), not_found)).await.unwrap();
             let created = rig.fire(&as_this(create(json!(session), Value::Null))).await.unwrap();
@@ -1143,7 +1177,7 @@ async fn a_federated_level_is_read_from_amr_and_promoted_by_what_only_cognito_wr
     let sent = rig.sent();
     assert_eq!(sent.len(), 1, "{}", rig.function.output());
     assert_eq!(rig.last_record()["event"], "asserted");
-    let (confirmed, written) = settled_by_the_consumer(&sent[0], name, now, None).await;
+    let (confirmed, written) = settled_by_the_consumer(&sent[0], name, now, &json!([])).await;
     assert!(
         written.contains(r#"{"Name":"custom:blockid_sub","Value":"CANARY-7"}"#)
             && written.contains(r#"{"Name":"custom:ial","Value":"2"}"#),
@@ -1152,9 +1186,52 @@ async fn a_federated_level_is_read_from_amr_and_promoted_by_what_only_cognito_wr
     assert!(!confirmed, "who comes from a provider has nothing to confirm");
     // For a user of that name who was created at another time it is nothing.
     assert_eq!(
-        settled_by_the_consumer(&sent[0], name, now.minus(Duration::from_secs(600)), None).await,
+        settled_by_the_consumer(&sent[0], name, now.minus(Duration::from_secs(600)), &json!([])).await,
         (false, String::new())
     );
+
+    // Less than before takes it back, where it came by such a sign-in; what came by a callback stays.
+    let session = Envelope::open(&sent[0].body, &ring().seal).unwrap_or_else(|_| panic!("not sealed by us"));
+    let session = session.event().unwrap().session.as_str().to_owned();
+    let having = |ial: &str, session: &str| {
+        json!({
+            "custom:blockid_sub": "CANARY-7", "custom:ial": ial, "custom:idv_status": "approved",
+            "custom:idv_session": session,
+        })
+    };
+    let signs_in = |staged: &str, having: &Value| {
+        let mut asked = hosted(
+            name,
+            &identity("OneKosmos", "CANARY-7"),
+            &[("custom:fed_sub", "CANARY-7"), ("custom:fed_ial", staged)],
+        );
+        asked["request"]["userAttributes"]
+            .as_object_mut()
+            .unwrap()
+            .extend(having.as_object().unwrap().clone());
+        asked
+    };
+    for (has, staged, now_has) in [("2", "1", "0"), ("3", "2", "2"), ("2", "3", "3")] {
+        let having = having(has, &session);
+        let asked = signs_in(staged, &having);
+        assert_eq!(rig.fire(&asked).await.as_ref(), Ok(&asked));
+        let [message] = &rig.sent()[..] else { panic!("{has} to {staged}") };
+        let attributes = having.as_object().unwrap().iter();
+        let attributes = attributes.map(|(name, value)| json!({ "Name": name, "Value": value }));
+        let (_, written) =
+            settled_by_the_consumer(message, name, now, &attributes.collect::<Vec<_>>().into()).await;
+        let expected = format!(r#"{{"Name":"custom:ial","Value":"{now_has}"}}"#);
+        assert!(written.contains(&expected), "{has} to {staged}: {written}");
+    }
+    for (has, staged) in [("2", "1"), ("3", "2"), ("2", "2")] {
+        let asked = signs_in(staged, &having(has, "sess_of_a_callback"));
+        assert_eq!(rig.fire(&asked).await.as_ref(), Ok(&asked));
+        assert!(rig.sent().is_empty(), "{has} stays, not {staged}");
+    }
+    for (has, staged) in [("2", "2"), ("2", "0")] {
+        rig.fire(&signs_in(staged, &having(has, &session))).await.unwrap();
+        assert!(rig.sent().is_empty(), "{has} to {staged}: they have it, or nothing is said of it");
+    }
 
     // Attributes alone promote nobody, whatever they say.
     let bare = |attributes: Value| {

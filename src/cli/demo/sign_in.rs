@@ -108,7 +108,7 @@ async fn play(acts: &[Act], world: &World, output: Output, steps: &mut Vec<Value
         let mark = if as_promised { "ok" } else { "NOT AS PROMISED" };
         output.line(format!("\n{}. {} [{mark}]", steps.len().saturating_add(1), act.title))?;
         output.line(format!("   Cognito: {end}"))?;
-        let reason = act.recorded.1.map(|reason| format!("  {reason}")).unwrap_or_default();
+        let reason = text("reason").map(|reason| format!("  {reason}")).unwrap_or_default();
         output.line(format!(
             "   {} {}{reason}",
             text("code").unwrap_or_default(),
@@ -118,7 +118,7 @@ async fn play(acts: &[Act], world: &World, output: Output, steps: &mut Vec<Value
             "title": act.title,
             "answer": end,
             "outcome": text("event"),
-            "reason": act.recorded.1,
+            "reason": text("reason"),
             "as_promised": as_promised,
         }));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::assurance::Policy;
+use crate::assurance::{CLAIM_ATTRIBUTE, Policy};
 use crate::binding::Binding;
 use crate::clock::SystemClock;
 use crate::config::LocalConfig;
@@ -11,6 +11,7 @@ use crate::key_cache::KeyCache;
 use crate::key_ring::KeyRing;
 use crate::local::{FifoQueue, LocalQueues, QueueSettings, Quotas, User, UserPool};
 use crate::ports::{AuditSink, KeyStore};
+use crate::proofing::Claim;
 use crate::settlement::{Consumer, MAXIMUM_RECEIVES, Pace, VISIBILITY_TIMEOUT};
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -73,6 +74,7 @@ pub(in crate::cli) fn issue_binding(
 ) -> Option<String> {
     let username = Username::new(&user.username).ok()?;
     let reference = UserReference { pool: pool.id().clone(), username };
-    let token = Binding::issue(ring.binding.first()?, &reference, user.created_at, None).ok()?;
+    let claim = user.attributes.get(CLAIM_ATTRIBUTE).and_then(|text| Claim::new(text));
+    let token = Binding::issue(ring.binding.first()?, &reference, user.created_at, claim.as_ref()).ok()?;
     Some(token.as_str().to_owned())
 }

@@ -72,9 +72,9 @@ fn noted(past: &Past) -> Option<ChallengeId> {
     ChallengeId::new(past.note.strip_prefix(NOTE)?).filter(|_| past.name == CUSTOM_CHALLENGE)
 }
 
-/// `unfit` says why the user has no face to show, if they have none.
-pub(super) fn next(first: FirstFactor, unfit: Option<&'static str>, past: &[Past]) -> Next {
-    let ours = match after_password(first, past) {
+/// `unfit` says why the user has no face to show, if they have none; `elsewhere`, that a right password would lead them past us.
+pub(super) fn next(first: FirstFactor, unfit: Option<&'static str>, elsewhere: bool, past: &[Past]) -> Next {
+    let ours = match after_password(first, elsewhere, past) {
         Ok(ours) => ours,
         Err(next) => return next,
     };
@@ -95,8 +95,9 @@ pub(super) fn next(first: FirstFactor, unfit: Option<&'static str>, past: &[Past
 }
 
 /// What comes after the password and after what Cognito asks for by itself.
-fn after_password(first: FirstFactor, past: &[Past]) -> Result<&[Past], Next> {
+fn after_password(first: FirstFactor, elsewhere: bool, past: &[Past]) -> Result<&[Past], Next> {
     let rest = match (past, first) {
+        ([begun], _) if begun.name == SRP_A && elsewhere => return Err(Next::Fail("user_status")),
         ([begun], _) if begun.name == SRP_A => return Err(Next::Ask(PASSWORD_VERIFIER)),
         ([begun, password, rest @ ..], _) if begun.name == SRP_A && password.name == PASSWORD_VERIFIER => {
             if !password.correct {
