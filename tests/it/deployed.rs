@@ -485,6 +485,11 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
     let mapping = stack.mapping().await["UUID"].clone();
     let number = json!({ "UUID": mapping, "ScalingConfig": { "MaximumConcurrency": 2 } });
     stack.emulator.call("lambda", "UpdateEventSourceMapping", number).await;
+    let pool = stack.output("UserPoolId");
+    let step_up = json!({
+        "UserPoolId": pool, "ClientName": "step-up", "WriteAttributes": ["email"], "ExplicitAuthFlows": ["ALLOW_CUSTOM_AUTH"],
+    });
+    stack.emulator.call("cognito-idp", "CreateUserPoolClient", step_up).await;
     let (code, report) = stack.doctor().await;
     assert_eq!(code, 0, "{report}");
     assert_eq!(
@@ -494,10 +499,13 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
     );
 
     // As the console makes them: may write everything.
-    let pool = stack.output("UserPoolId");
     let client =
         json!({ "UserPoolId": pool, "ClientName": "console", "WriteAttributes": ["email", "custom:ial"] });
     stack.emulator.call("cognito-idp", "CreateUserPoolClient", client).await;
+    let second_factor = json!({
+        "UserPoolId": pool, "MfaConfiguration": "OPTIONAL", "SoftwareTokenMfaConfiguration": { "Enabled": true },
+    });
+    stack.emulator.call("cognito-idp", "SetUserPoolMfaConfig", second_factor).await;
     let batches = json!({ "UUID": mapping, "FunctionResponseTypes": [], "Enabled": false });
     stack.emulator.call("lambda", "UpdateEventSourceMapping", batches).await;
     let visibility =
@@ -510,6 +518,7 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
     for expected in [
         "WRONG     app clients: anybody who signs in through console",
         "can write custom:ial",
+        "WRONG     user pool: step-up: people can have a second factor of Cognito's",
         "WRONG     event source mapping: is switched off",
         "WRONG     event source mapping: takes no partial failures",
         "WRONG     queue: visibility: 60 s, for a function of 60 s",

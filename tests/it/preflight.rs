@@ -281,4 +281,9 @@ fn each_fault_is_found_and_nothing_else() {
         let most = if expected.contains("$LATEST") { 2 } else { 1 };
         assert!(found.len() <= most, "{expected}: {found:?}");
     }
+    // Where nobody steps up, Cognito's own second factor leads past nothing.
+    let mut installation = sound();
+    pool(&mut installation).own_challenges.push(OwnChallenge::Mfa);
+    pool(&mut installation).clients.truncate(1);
+    assert_eq!(complaints(&installation), Vec::<String>::new());
 }
