@@ -42,6 +42,8 @@ pub enum Metric {
     Superseded,
     /// Events that were applied before.
     Duplicate,
+    /// Sessions that ran out, of nobody who is here.
+    Unclaimed,
     /// Synthetic callbacks that came through.
     Probed,
     /// Messages that went to the dead letters, by reason.
@@ -86,7 +88,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, for tables and tests.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Received,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -102,6 +104,7 @@ impl Metric {
         Self::Noted,
         Self::Superseded,
         Self::Duplicate,
+        Self::Unclaimed,
         Self::Probed,
         Self::Quarantined,
         Self::Suspicious,
@@ -142,6 +145,7 @@ impl Metric {
             Self::Noted => "Noted",
             Self::Superseded => "Superseded",
             Self::Duplicate => "Duplicate",
+            Self::Unclaimed => "Unclaimed",
             Self::Probed => "Probed",
             Self::Quarantined => "Quarantined",
             Self::Suspicious => "Suspicious",
@@ -272,6 +276,7 @@ fn of_code(code: AuditCode) -> Vec<Metric> {
         AuditCode::Settled(Settled::Noted) => vec![Metric::Noted],
         AuditCode::Settled(Settled::Superseded) => vec![Metric::Superseded],
         AuditCode::Settled(Settled::Duplicate) => vec![Metric::Duplicate],
+        AuditCode::Settled(Settled::Unclaimed) => vec![Metric::Unclaimed],
         AuditCode::Probed => vec![Metric::Probed],
         AuditCode::Quarantined => vec![Metric::Quarantined],
         AuditCode::Retried => vec![Metric::Retried],

@@ -79,12 +79,14 @@ pub enum Settled {
     Insufficient,
     /// The approval that stood was taken back.
     Revoked,
-    /// An approval stands; only the receipt moved on.
+    /// What another session came to stands; only the receipt moved on.
     Noted,
     /// Something newer was applied before: nothing was written.
     Superseded,
     /// This very event was applied before: nothing was written.
     Duplicate,
+    /// A session of ours that nobody went through, and that is of nobody who is here: nothing was written.
+    Unclaimed,
 }
 
 /// Why an event is not settled.
@@ -170,6 +172,10 @@ fn decide_or_quarantine(facts: &Facts<'_>, policy: &Policy) -> Result<Decision, 
     if !policy.pools.contains(&event.user.pool) {
         return Err(QuarantineReason::PoolNotAllowed);
     }
+    if facts.is_of_nobody() {
+        let outcome = Settled::Unclaimed;
+        return Ok(Decision::Settle(Settlement { outcome, changes: Vec::new(), confirm: false }));
+    }
     let Some(user) = facts.user else {
         let young = facts.age < USER_GRACE;
         return if young { Ok(Decision::AwaitUser) } else { Err(QuarantineReason::UserNotFound) };
@@ -196,11 +202,31 @@ fn decide_or_quarantine(facts: &Facts<'_>, policy: &Policy) -> Result<Decision, 
     Ok(standing.settle(outcome, changes))
 }
 
+impl Facts<'_> {
+    /// A session is opened before Cognito looks whether the name is taken. Where it was, or the sign-up was given up, there is
+    /// nobody to tell that the session ran out.
+    fn is_of_nobody(&self) -> bool {
+        let is_ours = matches!(self.binding, Binding::StartedAt(_) | Binding::ClaimedAt(..));
+        let is_of = |user: &UserRecord| {
+            self.names(user) && self.binding.speaks_for(user.created_at, user.claim.as_ref())
+        };
+        is_ours && came_to_nothing(self.event) && !self.user.is_some_and(is_of)
+    }
+
+    /// Pools compare names without case unless told otherwise, and the message group does, too.
+    fn names(&self, user: &UserRecord) -> bool {
+        self.event.user.username.as_str().to_lowercase() == user.username.as_str().to_lowercase()
+    }
+}
+
+/// Whether nobody went through the session to its end.
+fn came_to_nothing(event: &VerificationEvent) -> bool {
+    matches!(event.outcome, Outcome::Expired | Outcome::Abandoned)
+}
+
 /// Whether the user found is the one that the session was opened for.
 fn check_is_the_user(facts: &Facts<'_>, user: &UserRecord, policy: &Policy) -> Result<(), QuarantineReason> {
-    let (named, found) = (facts.event.user.username.as_str(), user.username.as_str());
-    // Pools compare names without case unless told otherwise, and the message group does, too.
-    if named.to_lowercase() != found.to_lowercase() {
+    if !facts.names(user) {
         return Err(QuarantineReason::UsernameAlias);
     }
     match &facts.binding {
@@ -249,7 +275,7 @@ impl Standing<'_> {
             (true, _) => (Settled::Applied, self.approval_changes(approval)),
             (false, false) => (Settled::Insufficient, status(IdvStatus::Insufficient).map(|set| vec![set])),
             // The provider takes its own approval back by approving the same session to less.
-            (false, true) if self.is_approving_session() => {
+            (false, true) if self.is_recorded_session() => {
                 (Settled::Revoked, revocation(IdvStatus::Insufficient))
             }
             (false, true) => (Settled::Noted, Ok(Vec::new())),
@@ -257,13 +283,18 @@ impl Standing<'_> {
     }
 
     fn on_other(&self, idv_status: IdvStatus) -> (Settled, Changes) {
+        // Who was declined asks a person: that another session ran out is no reason for one more.
+        let declined = self.assurance.status == Some(IdvStatus::Declined) && !self.is_recorded_session();
+        if declined && came_to_nothing(self.facts.event) {
+            return (Settled::Noted, Ok(Vec::new()));
+        }
         if !self.assurance.approval_stands() {
             let session = set(names::IDV_SESSION, self.facts.event.session.as_str());
             let changes = status(idv_status).and_then(|status| Ok(vec![status, session?]));
             return (Settled::Recorded, changes);
         }
         match idv_status {
-            IdvStatus::Declined if self.is_approving_session() => {
+            IdvStatus::Declined if self.is_recorded_session() => {
                 (Settled::Revoked, revocation(IdvStatus::Declined))
             }
             // A second attempt that came to nothing takes nothing away.
@@ -271,7 +302,7 @@ impl Standing<'_> {
         }
     }
 
-    fn is_approving_session(&self) -> bool {
+    fn is_recorded_session(&self) -> bool {
         self.assurance.session.as_ref() == Some(&self.facts.event.session)
     }
 
@@ -321,7 +352,11 @@ impl Standing<'_> {
             Settled::Applied => true,
             Settled::Duplicate => self.assurance.approval_stands(),
             Settled::Superseded => self.assurance.approval_stands() && self.is_standing_approval(),
-            Settled::Recorded | Settled::Insufficient | Settled::Revoked | Settled::Noted => false,
+            Settled::Recorded
+            | Settled::Insufficient
+            | Settled::Revoked
+            | Settled::Noted
+            | Settled::Unclaimed => false,
         };
         let confirm = approved && self.user.status == UserStatus::Unconfirmed;
         Decision::Settle(Settlement { outcome, changes, confirm })
@@ -329,7 +364,7 @@ impl Standing<'_> {
 
     fn is_standing_approval(&self) -> bool {
         let is_subject = |approval: &Approval| self.assurance.subject.as_ref() == Some(&approval.subject);
-        self.is_approving_session()
+        self.is_recorded_session()
             && matches!(&self.facts.event.outcome, Outcome::Approved(approval) if is_subject(approval))
     }
 }

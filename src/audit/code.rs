@@ -75,7 +75,7 @@ pub enum AuditCode {
 
 impl AuditCode {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Started,
         Self::Alive,
         Self::Stopped,
@@ -92,6 +92,7 @@ impl AuditCode {
         Self::Settled(Settled::Noted),
         Self::Settled(Settled::Superseded),
         Self::Settled(Settled::Duplicate),
+        Self::Settled(Settled::Unclaimed),
         Self::Probed,
         Self::Quarantined,
         Self::Retried,
@@ -137,6 +138,7 @@ impl AuditCode {
             Self::Settled(Settled::Superseded) => ("IDV2006", "superseded"),
             Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
             Self::Probed => ("IDV2008", "probed"),
+            Self::Settled(Settled::Unclaimed) => ("IDV2009", "unclaimed"),
             Self::Quarantined => ("IDV2101", "quarantined"),
             Self::Retried => ("IDV2201", "retried"),
             Self::Misconfigured => ("IDV2202", "misconfigured"),
@@ -186,10 +188,15 @@ impl AuditCode {
                 "The approval does not reach what the policy asks for: only its status was written."
             }
             Self::Settled(Settled::Revoked) => "The approval that stood was taken back.",
-            Self::Settled(Settled::Noted) => "An approval stands: only the receipt moved on.",
+            Self::Settled(Settled::Noted) => {
+                "An approval or a refusal of another session stands: only the receipt moved on."
+            }
             Self::Settled(Settled::Superseded) => "Something newer had been applied: nothing was written.",
             Self::Settled(Settled::Duplicate) => "This very event had been applied: nothing was written.",
             Self::Probed => "A synthetic callback came through; it is about nobody.",
+            Self::Settled(Settled::Unclaimed) => {
+                "A session ran out that is of nobody who is here, a sign-up that was given up, say: nothing was written."
+            }
             Self::Quarantined => "No rule settles it: the message is among the dead letters.",
             Self::Retried => "A fault that passes: the message goes back to the queue.",
             Self::Misconfigured => "A fault that an operator must mend: the message goes back to the queue.",

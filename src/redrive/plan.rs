@@ -133,7 +133,9 @@ impl PlannedLetter {
 
     /// Whether its outcome writes anything.
     pub fn writes(&self) -> bool {
-        ![Settled::Duplicate, Settled::Superseded].map(word).contains(&self.forecast.as_str())
+        ![Settled::Duplicate, Settled::Superseded, Settled::Unclaimed]
+            .map(word)
+            .contains(&self.forecast.as_str())
     }
 
     /// What orders the events of a user.

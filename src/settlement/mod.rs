@@ -15,7 +15,9 @@ use std::time::Duration;
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
 pub use pace::Pace;
 
-use crate::assurance::{Decision, Policy, QuarantineReason, Settlement, UserRecord, UserStatus, decide};
+use crate::assurance::{
+    Decision, Policy, QuarantineReason, Settled, Settlement, UserRecord, UserStatus, decide,
+};
 use crate::audit::{AuditCode, AuditRecord, CODE_VERSION, ChangeCall, DecisionFacts, pseudonym};
 use crate::binding::Binding;
 use crate::correction::{Statement, not_ours};
@@ -208,12 +210,18 @@ where
         let binding = self.check_binding(&opened.statement, &opened.ring).await?;
         let facts = opened.statement.facts(event, user.as_ref(), binding, self.clock.now());
         let audit_key = &opened.ring.audit;
-        let sub = user.as_ref().and_then(|user| user.sub.as_deref());
+        let decision = decide(&facts, &self.policy);
+        // What is of nobody here is not told as the user's who has the name.
+        let of_nobody = matches!(&decision, Decision::Settle(end) if end.outcome == Settled::Unclaimed);
+        let sub = user.as_ref().and_then(|user| user.sub.as_deref()).filter(|_| !of_nobody);
         opened.known.get_or_init(|| Known {
             pseudonym: sub.map(|sub| pseudonym(audit_key, &event.user.pool, sub)),
             facts: DecisionFacts::of(&facts, &self.policy, audit_key),
         });
-        match (decide(&facts, &self.policy), &user) {
+        match (decision, &user) {
+            (Decision::Settle(end), _) if end.outcome == Settled::Unclaimed => {
+                self.store(&self.record_of(message, AuditCode::Settled(end.outcome), Some(opened)))
+            }
             (Decision::Settle(settlement), Some(user)) => {
                 self.carry_out(message, opened, event, user, &settlement).await
             }

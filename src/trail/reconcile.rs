@@ -28,6 +28,8 @@ pub enum Class {
     Discarded,
     /// A synthetic callback that came through.
     Probed,
+    /// A session that ran out, of nobody who was there.
+    Unclaimed,
     /// It had been applied before.
     Duplicate,
     /// Something newer had been applied before.
@@ -46,7 +48,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Applied,
         Self::Revoked,
         Self::Insufficient,
@@ -54,6 +56,7 @@ impl Class {
         Self::Noted,
         Self::Superseded,
         Self::Duplicate,
+        Self::Unclaimed,
         Self::Probed,
         Self::Discarded,
         Self::Quarantined,
@@ -67,6 +70,7 @@ impl Class {
             Self::Quarantined => "quarantined",
             Self::Discarded => "discarded",
             Self::Probed => "probed",
+            Self::Unclaimed => "unclaimed",
             Self::Duplicate => "duplicate",
             Self::Superseded => "superseded",
             Self::Noted => "noted",

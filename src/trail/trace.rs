@@ -150,10 +150,13 @@ impl Entry {
                 )
             }
             "revoked" => format!("the approval of {whom} was taken back: {status}"),
-            "noted" => format!("\"{status}\" while another approval of {whom} stands: nothing taken away"),
+            "noted" => format!(
+                "\"{status}\" while the result of another session of {whom} stands: nothing taken away"
+            ),
             "superseded" => format!("something newer had been applied to {whom}: nothing written"),
             "duplicate" => format!("this very event had been applied to {whom}: nothing written"),
             "probed" => return "a synthetic callback came through; it is about nobody".to_owned(),
+            "unclaimed" => return format!("\"{status}\", for nobody who is here: nothing written"),
             "quarantined" => format!("no rule settles it, so it is a dead letter: {because}"),
             "retried" => return format!("a fault that passes, {because}{again}"),
             "misconfigured" => return format!("a fault that an operator must mend, {because}{again}"),

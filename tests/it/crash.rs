@@ -149,11 +149,12 @@ impl Event {
     }
 }
 
-/// What is known of a user: what was applied last, the approval that stands with its session, the subject.
+/// What is known of a user: what was applied last, where the proofing stands and in which session, the subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     last: Option<(u32, String)>,
-    approved_in: Option<u8>,
+    status: Option<String>,
+    session: Option<u8>,
     subject: Option<u8>,
     confirmed: bool,
 }
@@ -161,19 +162,26 @@ struct Model {
 impl Model {
     fn apply(&mut self, event: &Event, index: usize) {
         let key = (event.time, format!("evt_{index}"));
+        let standing = self.status.clone().unwrap_or_default();
+        let other_session = self.session.is_some_and(|session| session != event.session);
         let conflict = event.kind <= 2 && self.subject.is_some_and(|subject| subject != event.kind % 2);
         if self.last.as_ref().is_some_and(|last| key <= *last) || conflict {
             return;
         }
-        match event.kind {
-            0 | 1 => {
-                (self.subject, self.approved_in, self.confirmed) =
-                    (Some(event.kind), Some(event.session), true);
-            }
-            2 | 3 if self.approved_in == Some(event.session) => self.approved_in = None,
-            _ => {}
-        }
         self.last = Some(key);
+        if standing == "declined" && event.kind == 4 && other_session {
+            return;
+        }
+        let takes_back = !other_session && matches!(event.kind, 2 | 3);
+        if event.kind <= 1 {
+            (self.subject, self.session, self.confirmed) = (Some(event.kind), Some(event.session), true);
+            self.status = Some("approved".to_owned());
+        } else if standing != "approved" || takes_back {
+            let word = ["insufficient", "declined", "expired", "in_review"][usize::from(event.kind - 2)];
+            self.status = Some(word.to_owned());
+            // A weak approval leaves the session as it was.
+            self.session = if event.kind == 2 { self.session } else { Some(event.session) };
+        }
     }
 }
 
@@ -188,10 +196,10 @@ fn model_of(world: &World, user: u8) -> Model {
     });
     let digit =
         |text: String| text.chars().last().unwrap().to_digit(10).and_then(|digit| u8::try_from(digit).ok());
-    let approved = attribute("idv_status").as_deref() == Some("approved");
     Model {
         last,
-        approved_in: attribute("idv_session").filter(|_| approved).and_then(digit),
+        status: attribute("idv_status"),
+        session: attribute("idv_session").and_then(digit),
         subject: attribute("blockid_sub").and_then(digit),
         confirmed: world.user(&name).status == "CONFIRMED",
     }

@@ -102,6 +102,27 @@ async fn every_rule_of_the_table() {
             Some(["UNCONFIRMED", "insufficient", "-", "-"]),
         ),
         (
+            "another session ran out after declined",
+            vec![other("declined", "ada", "evt_1", 10)],
+            in_session(now("expired"), "vs_2"),
+            "noted",
+            Some(["UNCONFIRMED", "declined", "-", "vs_1"]),
+        ),
+        (
+            "another session was left after reversed",
+            vec![approved(), other("declined", "ada", "evt_1b", 15)],
+            in_session(now("abandoned"), "vs_2"),
+            "noted",
+            Some(["CONFIRMED", "declined", "0", "vs_1"]),
+        ),
+        (
+            "the same session ran out after declined",
+            vec![other("declined", "ada", "evt_1", 10)],
+            now("expired"),
+            "recorded",
+            Some(["UNCONFIRMED", "expired", "-", "vs_1"]),
+        ),
+        (
             "approved after declined",
             vec![other("declined", "ada", "evt_1", 10)],
             approval("ada", "evt_2", 20),
@@ -431,6 +452,46 @@ async fn a_binding_holds_for_the_user_that_was_created_with_it() {
     world.sign_up("ada", &[]);
     play(&world, &[approval("ada", "evt_1", 10)]).await;
     assert_eq!(world.dead_letter_reasons(), ["binding_missing"]);
+
+    // A session that was opened for a name which was taken, or whose sign-up was given up, runs out: nobody is to be told, and
+    // nothing is wrong. What somebody went through to its end is for a person to look at, and so is what we did not open.
+    let ran_out = |status: &str, id: &str, token: &str| {
+        with_metadata(other(status, "ada", id, 10), "binding", json!(token))
+    };
+    for taken in [true, false] {
+        let world = world_where(true);
+        let given_up = token(&world, "ada");
+        tokio::time::advance(std::time::Duration::from_secs(76)).await;
+        if taken {
+            world.sign_up("ada", &[("email", "ada@example.com"), ("email_verified", "true")]);
+        }
+        let aliased = with_metadata(
+            ran_out("expired", "evt_a", &token(&world, "ada@example.com")),
+            "cognito_username",
+            json!("ada@example.com"),
+        );
+        for callback in
+            [ran_out("expired", "evt_1", &given_up), ran_out("abandoned", "evt_2", &given_up), aliased]
+        {
+            play(&world, &[callback]).await;
+            let record = world.audit.last();
+            assert_eq!(
+                (&record["event"], &record["user"]),
+                (&json!("unclaimed"), &Value::Null),
+                "taken: {taken}"
+            );
+        }
+        assert_eq!(world.dead_letter_reasons(), Vec::<String>::new());
+        if taken {
+            assert_eq!(attributes(&world), BTreeMap::new());
+            play(&world, &[ran_out("declined", "evt_3", &given_up)]).await;
+            play(&world, &[ran_out("expired", "evt_4", "b1.1.00")]).await;
+            assert_eq!(world.dead_letter_reasons(), ["binding_mismatch", "binding_mismatch"]);
+            // Their own session, which ran out, is told to them.
+            play(&world, &[ran_out("expired", "evt_5", &token(&world, "ada"))]).await;
+            assert_eq!(attributes(&world)["idv_status"], "expired");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
