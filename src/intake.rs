@@ -189,7 +189,7 @@ fn screen(request: &Request) -> Result<&[u8], Rejection> {
 }
 
 /// `application/json`, or a type built on it (RFC 6839), with or without parameters.
-fn is_json(content_type: &str) -> bool {
+pub(crate) fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let plus_json =
         essence.strip_prefix("application/").is_some_and(|sub| sub.len() > 5 && sub.ends_with("+json"));

@@ -181,21 +181,19 @@ impl AuditCode {
             Self::Rejected => "A request was no callback: its path, method, type, size or encoding.",
             Self::Deferred => "A callback could not be taken in; the sender was asked to send it again.",
             Self::Settled(Settled::Applied) => "The approval was written onto the user, who is confirmed.",
-            Self::Settled(Settled::Recorded) => {
-                "A result that is no approval was written onto the user, who has none."
-            }
+            Self::Settled(Settled::Recorded) => "No approval: that was written onto the user, who has none.",
             Self::Settled(Settled::Insufficient) => {
                 "The approval does not reach what the policy asks for: only its status was written."
             }
             Self::Settled(Settled::Revoked) => "The approval that stood was taken back.",
             Self::Settled(Settled::Noted) => {
-                "An approval or a refusal of another session stands: only the receipt moved on."
+                "What another session came to stands: only the receipt moved on."
             }
             Self::Settled(Settled::Superseded) => "Something newer had been applied: nothing was written.",
             Self::Settled(Settled::Duplicate) => "This very event had been applied: nothing was written.",
             Self::Probed => "A synthetic callback came through; it is about nobody.",
             Self::Settled(Settled::Unclaimed) => {
-                "A session ran out that is of nobody who is here, a sign-up that was given up, say: nothing was written."
+                "A session ran out that is of nobody who is here: nothing was written."
             }
             Self::Quarantined => "No rule settles it: the message is among the dead letters.",
             Self::Retried => "A fault that passes: the message goes back to the queue.",

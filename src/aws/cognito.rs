@@ -116,7 +116,10 @@ fn failed<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpR
     let Failure { fault, sort } = Failure::of(call, error);
     match (sort, fault.code.as_str(), call) {
         (Sort::Passing, _, _) => DirectoryError::Passing(fault),
-        (Sort::Other, "UserNotFoundException", _) => DirectoryError::UserNotFound,
+        // A name that Cognito never gives is an invalid parameter to it: the other one, the pool's id, has a form that was checked.
+        (Sort::Other, "UserNotFoundException", _) | (Sort::Other, "InvalidParameterException", GET) => {
+            DirectoryError::UserNotFound
+        }
         // The code of "already confirmed" as well as of a real refusal: the caller asks for the user.
         (Sort::Other, "NotAuthorizedException", CONFIRM) => DirectoryError::Refused(fault),
         (Sort::Other, code, _) if REFUSALS.contains(&code) => DirectoryError::Refused(fault),

@@ -72,7 +72,7 @@ impl Answer {
     }
 
     /// 400, 404, 405, 413 or 415. Mend, then send again.
-    pub(super) fn rejected(rejection: Rejection) -> Self {
+    pub(crate) fn rejected(rejection: Rejection) -> Self {
         match rejection {
             Rejection::NotBase64 => {
                 Self::problem(400, "not-base64", "Bad Request", "The body is marked as base64, but is not.")

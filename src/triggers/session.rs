@@ -15,7 +15,7 @@ use super::{No, Refusal, binding_key, minute_of};
 use crate::assurance::{IdvStatus, UserRecord, UserStatus};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
-use crate::intake::{Answer, Request};
+use crate::intake::{Answer, Rejection, Request, is_json};
 use crate::key_cache::KeyCache;
 use crate::key_ring::KeyRing;
 use crate::ports::{
@@ -320,6 +320,11 @@ fn screen(request: &Request) -> Result<Asked, Answer> {
     }
     if request.method != "POST" {
         return Err(only_post());
+    }
+    // A browser asks before it sends JSON to another origin; a form of a foreign page it would send unasked (Fetch standard,
+    // "CORS-safelisted request-header").
+    if !request.headers.single("content-type").is_some_and(is_json) {
+        return Err(Answer::rejected(Rejection::UnsupportedMediaType));
     }
     let body = request.body.as_deref().unwrap_or_default();
     if body.len() > MAXIMUM_BODY_BYTES {

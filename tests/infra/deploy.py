@@ -37,8 +37,9 @@ def without_deployment_preference(template):
 
 
 def without_metric_math(template):
-    """An alarm over a formula is refused: "Metrics (metric math) is not supported"."""
+    """Alarms over a formula are refused: "Metrics (metric math) is not supported"."""
     template["Resources"].pop("RefusalRateAlarm")
+    template["Resources"].pop("TriggersErrorsAlarm")
 
 
 def without_identity_provider(template):

@@ -133,7 +133,7 @@ async fn the_directory_gives_every_documented_error_its_class() {
         (400, "UserNotFoundException", [NotFound, NotFound, NotFound]),
         (400, "NotAuthorizedException", [Mis, Mis, Refused]),
         (400, "ResourceNotFoundException", [Mis, Mis, Mis]),
-        (400, "InvalidParameterException", [Mis, Mis, Mis]),
+        (400, "InvalidParameterException", [NotFound, Mis, Mis]),
         (400, "OperationNotEnabledException", [Mis, Mis, Mis]),
         (400, "TooManyRequestsException", [Pass, Pass, Pass]),
         (500, "InternalErrorException", [Pass, Pass, Pass]),

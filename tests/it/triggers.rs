@@ -375,10 +375,14 @@ async fn slow_secrets_and_a_slow_1kosmos_together_end_in_time() {
 
 /// Asks `POST /idv-session`.
 async fn ask_session(rig: &Rig, body: &Value) -> (u64, Value) {
+    ask_session_in(rig, "application/json", body).await
+}
+
+async fn ask_session_in(rig: &Rig, content_type: &str, body: &Value) -> (u64, Value) {
     let event = rest_event(&HttpMessage {
         method: "POST".to_owned(),
         path: "/idv-session".to_owned(),
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        headers: vec![("content-type".to_owned(), content_type.to_owned())],
         body: body.to_string().into_bytes(),
         source_ip: "192.0.2.1".to_owned(),
         received_at: SystemClock.now(),
@@ -550,6 +554,9 @@ async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_
     let shown = std::sync::Arc::clone(&status);
     let rig = Rig::with_users(env!("CARGO_BIN_EXE_session"), &[], move |asked| {
         let name = asked.body["Username"].as_str().unwrap_or_default();
+        if name.contains('\u{200b}') {
+            return Some((400, json!({ "__type": "InvalidParameterException" })));
+        }
         if !asked.target.ends_with("AdminGetUser") || name != "CANARY-ada" && name != "ada@example.com" {
             return None;
         }
@@ -606,6 +613,8 @@ async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_
         ("nobody", VERIFIER.to_owned()),
         ("nobody", "B".repeat(43)),
         ("ada@example.com", "B".repeat(43)),
+        // Cognito's pattern for names knows no such letter.
+        ("CANARY-ada\u{200b}", VERIFIER.to_owned()),
     ] {
         let (code, body) = ask_session(&rig, &of(name, &verifier, true)).await;
         answers.insert(format!("{code} {body}"));
@@ -623,6 +632,11 @@ async fn the_link_to_a_session_goes_to_the_browser_that_signed_up_and_to_nobody_
         with(of("x", VERIFIER, true), "more", json!(1)),
     ] {
         assert_eq!(ask_session(&rig, &malformed).await.0, 400, "{malformed}");
+    }
+    // What a foreign page could make a visitor's browser send without asking first.
+    for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
+        let asked = of("CANARY-ada", VERIFIER, true);
+        assert_eq!(ask_session_in(&rig, content_type, &asked).await.0, 415, "{content_type}");
     }
     assert!(rig.provider.take_calls().await.is_empty());
     assert!(rig.words().contains(&"session_withheld".to_owned()), "{:?}", rig.words());
