@@ -5,7 +5,18 @@ import { createUserPoolsTokenProvider } from "aws-amplify/adapter-core";
 import { confirmSignIn, signIn, signOut, signUp } from "aws-amplify/auth";
 import { sessionStorage as tabStorage, sharedInMemoryStorage } from "aws-amplify/utils";
 
-const config = await (await fetch("config.json")).json();
+const UNREACHABLE = "We cannot be reached now. Try again in a moment.";
+
+const config = await load("config.json");
+
+async function load(name) {
+  try {
+    return await (await fetch(name)).json();
+  } catch (error) {
+    document.getElementById("status").textContent = "This page could not be loaded as a whole. Load it again in a moment.";
+    throw error;
+  }
+}
 
 // Two app clients of one pool. Ordinary tokens live as long as the tab; those of a step-up are kept in memory alone.
 const ordinary = client(config.userPoolClientId, tabStorage);
@@ -17,14 +28,15 @@ function client(userPoolClientId, storage) {
   return createAmplifyContext({ Auth }, { Auth: { tokenProvider: createUserPoolsTokenProvider(Auth, storage) } });
 }
 
-// ── What a reload must not lose: who is signing up, and the verifier that proves it to the session endpoint ──────────
+// ── What must not be lost: who is signing up, and the verifier that proves it to the session endpoint. A proof can take days,
+// so it outlives the tab; it is forgotten when the person is confirmed ────────────────────────────────────────────────
 
 const KEY = "sample.sign-up";
-const remembered = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+const remembered = JSON.parse(localStorage.getItem(KEY) ?? "{}");
 
 function remember(changes) {
   Object.assign(remembered, changes);
-  sessionStorage.setItem(KEY, JSON.stringify(remembered));
+  localStorage.setItem(KEY, JSON.stringify(remembered));
 }
 
 function base64url(bytes) {
@@ -97,23 +109,36 @@ function inWords(error) {
         : "User name and password do not fit together.";
     case "TooManyRequestsException":
     case "LimitExceededException":
+    case "ForbiddenException":
       return "Too many tries. Wait some minutes, then try again.";
     case "UserLambdaValidationException":
     case "UnexpectedLambdaException":
     case "InvalidLambdaResponseException":
       return "This was refused, or 1Kosmos cannot be reached now. Nothing was done. Try again later.";
     default:
-      return "We cannot be reached now. Try again in a moment.";
+      return UNREACHABLE;
   }
 }
 
 // ── Sign up ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function onSignUp({ username, email, password }) {
-  const verifier = randomToken();
+  const again = remembered.verifier && remembered.username === username;
+  const verifier = again ? remembered.verifier : randomToken();
   const userAttributes = { email, "custom:idv_claim": await claimOf(verifier) };
-  await signUp(ordinary, { username, password, options: { userAttributes } });
+  // Kept before Cognito is asked: its answer can be lost, and the claim of the user that is there cannot be changed any more.
   remember({ username, verifier });
+  try {
+    await signUp(ordinary, { username, password, options: { userAttributes } });
+  } catch (error) {
+    const taken = error.name === "UsernameExistsException" ? await askSession(false) : { gone: true };
+    if (!taken.status) {
+      // Cognito's refusals are exceptions by name; anything else may have been done.
+      const refused = error.name.endsWith("Exception") && !/^(Internal|ServiceUnavailable)/.test(error.name);
+      if (refused && taken.gone) remember({ username: undefined, verifier: undefined });
+      throw taken.gone ? error : new Error(UNREACHABLE);
+    }
+  }
   showProof();
 }
 
@@ -145,6 +170,7 @@ async function watchProof(opening) {
   const mine = (watch += 1);
   let pause = SHORTEST;
   let url = null;
+  let opened = false; // also where 1Kosmos tells the person itself, and there is no address
   let over = null; // what the session came to that was there before the one that is opened here
   for (;;) {
     const answer = await askSession(opening);
@@ -155,14 +181,15 @@ async function watchProof(opening) {
       return showSignIn("Your identity is confirmed. Sign in now.");
     }
     if (answer.status) {
-      if (opening && answer.session_url) over = answer.status;
+      opened ||= opening && "session_url" in answer;
+      if (opened && opening) over = answer.status;
       const status = CAN_TRY_AGAIN.has(answer.status) && answer.status === over ? "waiting" : answer.status;
       url = status === "waiting" ? (answer.session_url ?? url) : null;
       tellProgress(status, url, CAN_TRY_AGAIN.has(answer.status));
       if (status === "declined") return;
       // The address is asked for at once. A proof that came to nothing is begun again by a press, not by itself.
       const askedBefore = opening;
-      opening = status === "waiting" && !url;
+      opening = status === "waiting" && !opened;
       if (opening && !askedBefore) continue;
     } else {
       say("We cannot be reached now. This page tries again by itself.");
@@ -231,7 +258,7 @@ async function onSignIn({ username, password }) {
   }
   if (nextStep.signInStep !== "CONFIRM_SIGN_UP") return say("Your account asks for something that this page does not know.");
   if (remembered.verifier && remembered.username === username) return showProof();
-  say("1Kosmos has not confirmed who you are yet. Sign in again when it has.");
+  say("1Kosmos has not confirmed who you are yet. Go on in the browser that you signed up with, or ask our support for a new link.");
 }
 
 async function showHome() {
@@ -344,8 +371,9 @@ $("have-done-it").addEventListener("click", () => run(onHaveDoneIt));
 $("sign-out").addEventListener("click", () => run(onSignOut));
 
 // A reload goes on where it was.
-const { tokens } = await ordinary.fetchAuthSession();
-if (tokens) await showHome();
+const { tokens, failed } = await ordinary.fetchAuthSession().catch(() => ({ failed: true }));
+if (failed) showSignIn(UNREACHABLE);
+else if (tokens) await showHome();
 else if (remembered.verifier) showProof();
 else if (remembered.username) showSignIn();
 else show("sign-up");
