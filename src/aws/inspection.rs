@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_cognitoidentityprovider::types::{
-    AdminCreateUserConfigType, AttributeDataType, SchemaAttributeType, UserPoolMfaType,
+    AdminCreateUserConfigType, AttributeDataType, LambdaConfigType, SchemaAttributeType, UserPoolMfaType,
     UsernameConfigurationType,
 };
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType, ScalingConfig};
@@ -24,7 +24,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::connection::AwsConnection;
 use super::failure::Failure;
-use crate::preflight::{AppClient, Asked, Function, Mapping, OwnChallenge, Pool, Queue, SchemaAttribute};
+use crate::preflight::{
+    AppClient, Asked, Function, Mapping, OwnChallenge, Pool, Queue, SchemaAttribute, TRIGGERS,
+};
 use crate::timestamp::Timestamp;
 
 /// The most app clients of one page (API reference, `ListUserPoolClients`).
@@ -100,6 +102,7 @@ impl Inspection {
             verified_by_code: pool.auto_verified_attributes().iter().map(ToString::to_string).collect(),
             // A pool made without the setting tells capital letters apart.
             case_sensitive: case.unwrap_or(true),
+            triggers: pool.lambda_config().map(triggers).unwrap_or_default(),
             own_challenges: mfa.into_iter().chain(device).collect(),
             clients: self.clients(id).await?,
         })
@@ -122,6 +125,7 @@ impl Inspection {
                     name: described.client_name().unwrap_or_default().to_owned(),
                     writable: described.write_attributes.clone(),
                     flows: described.explicit_auth_flows().iter().map(ToString::to_string).collect(),
+                    by_pages: described.allowed_o_auth_flows_user_pool_client().unwrap_or_default(),
                     scopes: described.allowed_o_auth_scopes().to_vec(),
                 });
             }
@@ -174,6 +178,17 @@ fn redrive_policy(json: &str) -> Option<(String, u32)> {
     // SQS gives a number where it was set as one, and a string where it was set as that.
     let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
     Some((policy.get("deadLetterTargetArn")?.as_str()?.to_owned(), u32::try_from(count).ok()?))
+}
+
+fn triggers(config: &LambdaConfigType) -> BTreeMap<&'static str, String> {
+    let functions = [
+        config.pre_sign_up(),
+        config.define_auth_challenge(),
+        config.create_auth_challenge(),
+        config.verify_auth_challenge_response(),
+    ];
+    let set = TRIGGERS.into_iter().zip(functions);
+    set.filter_map(|(name, function)| Some((name, function?.to_owned()))).collect()
 }
 
 fn schema_attribute(attribute: &SchemaAttributeType) -> SchemaAttribute {

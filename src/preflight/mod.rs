@@ -79,9 +79,15 @@ pub struct Pool {
     pub case_sensitive: bool,
     /// What Cognito asks for by itself once a password was right.
     pub own_challenges: Vec<OwnChallenge>,
+    /// Which of [`TRIGGERS`] are set, each with the function that it calls.
+    pub triggers: BTreeMap<&'static str, String>,
     /// Its app clients.
     pub clients: Vec<AppClient>,
 }
+
+/// The triggers of a pool (`LambdaConfig`) that sign-up and step-up need.
+pub const TRIGGERS: [&str; 4] =
+    ["PreSignUp", "DefineAuthChallenge", "CreateAuthChallenge", "VerifyAuthChallengeResponse"];
 
 /// A challenge of Cognito's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +122,8 @@ pub struct AppClient {
     pub writable: Option<Vec<String>>,
     /// How people may sign in through it: `ExplicitAuthFlows`.
     pub flows: Vec<String>,
+    /// Whether people may sign in through it on the sign-in pages, or by an identity provider: `AllowedOAuthFlowsUserPoolClient`.
+    pub by_pages: bool,
     /// What its tokens from the sign-in pages may do: `AllowedOAuthScopes`.
     pub scopes: Vec<String>,
 }

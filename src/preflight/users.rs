@@ -1,10 +1,12 @@
 //! The user pool and its app clients.
 
-use super::{AppClient, Finding, Installation, OwnChallenge, Pool};
-use crate::assurance::{ASSURANCE_ATTRIBUTES, STAGING_ATTRIBUTES, names};
+use std::collections::BTreeSet;
 
-/// Custom authentication: password, then face.
-const CUSTOM_AUTH: &str = "ALLOW_CUSTOM_AUTH";
+use super::{AppClient, Finding, Installation, OwnChallenge, Pool, TRIGGERS};
+use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES, names};
+
+/// Custom authentication: password, then face; with its older name.
+const CUSTOM_AUTH: [&str; 2] = ["ALLOW_CUSTOM_AUTH", "CUSTOM_AUTH_FLOW_ONLY"];
 
 /// The scope of tokens that may change their own user.
 const ADMIN_SCOPE: &str = "aws.cognito.signin.user.admin";
@@ -16,6 +18,8 @@ pub(super) fn examine(installation: &Installation) -> Vec<Finding> {
         Some(Ok(pool)) => pool,
     };
     let mut findings = schema(pool);
+    findings.extend(claim(pool));
+    findings.extend(triggers(pool));
     findings.extend(clients(pool));
     findings.extend(sign_up(pool));
     findings
@@ -50,6 +54,51 @@ fn schema(pool: &Pool) -> Vec<Finding> {
     findings
 }
 
+/// What the browser that signed up promised: 1Kosmos' word is for the user with this claim alone.
+fn claim(pool: &Pool) -> Option<Finding> {
+    const CHECK: &str = "user pool: claim";
+    let found = match pool.schema.iter().find(|attribute| attribute.name == CLAIM_ATTRIBUTE) {
+        None if pool.triggers.contains_key("PreSignUp") => {
+            let found = format!(
+                "{CLAIM_ATTRIBUTE} is missing: nobody can sign up with one, and get to their session"
+            );
+            let remedy = "add it (String, immutable): infra/README.md, \"An existing user pool\"";
+            return Some(Finding::wrong(CHECK, found, remedy));
+        }
+        Some(attribute) if attribute.mutable => {
+            "is mutable: whoever changes theirs gets rid of a decision against them"
+        }
+        Some(attribute) if !attribute.string => "is not a String",
+        _ => return None,
+    };
+    let remedy = "an attribute cannot be changed or removed: this needs another pool";
+    Some(Finding::wrong(CHECK, format!("{CLAIM_ATTRIBUTE} {found}"), remedy))
+}
+
+/// The triggers belong together: one that is missing is a step that nobody takes.
+fn triggers(pool: &Pool) -> Option<Finding> {
+    const CHECK: &str = "user pool: triggers";
+    if pool.triggers.is_empty() && !pool.clients.iter().any(steps_up) {
+        return None;
+    }
+    let missing: Vec<_> = TRIGGERS.into_iter().filter(|name| !pool.triggers.contains_key(name)).collect();
+    let functions: BTreeSet<_> = pool.triggers.values().collect();
+    let remedy = "set all of them to the stack's TriggersAlias: infra/README.md, \"An existing user pool\"";
+    Some(if !missing.is_empty() {
+        let found =
+            format!("without {} sign-ups open no session, or step-ups come to nothing", missing.join(", "));
+        Finding::wrong(CHECK, found, remedy)
+    } else if functions.len() > 1 {
+        Finding::doubtful(CHECK, "sign-up and step-up call different functions", remedy)
+    } else {
+        Finding::fine(CHECK, "sign-up and step-up call one function")
+    })
+}
+
+fn steps_up(client: &AppClient) -> bool {
+    client.flows.iter().any(|flow| CUSTOM_AUTH.contains(&flow.as_str()))
+}
+
 /// The longest value that this system writes, in characters: the bounds of `verification` and of the receipt.
 fn longest_value(name: &str) -> usize {
     match name {
@@ -78,18 +127,19 @@ fn clients(pool: &Pool) -> Vec<Finding> {
 
 /// A client for step-ups whose tokens are to be had without one.
 fn goes_around_the_biometric(client: &AppClient) -> Option<Finding> {
-    if !client.flows.iter().any(|flow| flow == CUSTOM_AUTH) {
+    if !steps_up(client) {
         return None;
     }
-    let others: Vec<_> =
-        client.flows.iter().map(String::as_str).filter(|flow| *flow != CUSTOM_AUTH).collect();
+    let others = client.flows.iter().map(String::as_str).filter(|flow| !CUSTOM_AUTH.contains(flow));
+    // An identity provider's sign-in asks no trigger for a challenge, whatever the flows say.
+    let others: Vec<_> = others.chain(client.by_pages.then_some("the sign-in pages")).collect();
     let found = format!(
         "through {} ({}) people get tokens by {}, too: without a biometric",
         client.name,
         client.id,
         others.join(", ")
     );
-    let remedy = "allow ALLOW_CUSTOM_AUTH alone on the client for step-ups, and the rest on another";
+    let remedy = "allow ALLOW_CUSTOM_AUTH alone on the client for step-ups, without OAuth flows, and the rest on another";
     (!others.is_empty()).then(|| Finding::wrong("app clients: step-up", found, remedy))
 }
 
@@ -110,8 +160,8 @@ fn leads_past_the_biometric(pool: &Pool) -> Vec<Finding> {
             "take DeviceConfiguration off the pool",
         ),
     };
-    let steps_up = pool.clients.iter().any(|client| client.flows.iter().any(|flow| flow == CUSTOM_AUTH));
-    pool.own_challenges.iter().filter(|_| steps_up).map(finding).collect()
+    let asked = pool.clients.iter().any(steps_up);
+    pool.own_challenges.iter().filter(|_| asked).map(finding).collect()
 }
 
 /// What an identity provider tells must be writable by the client; the person's own token must not be able to.

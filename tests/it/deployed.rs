@@ -474,7 +474,9 @@ async fn nothing_is_left_out_of_the_template_without_need() {
 /// `idvctl doctor`, by the command that the stack itself gives.
 #[tokio::test]
 async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_into_it() {
-    let stack = Stack::deploy(&[]).await;
+    let with_sign_in =
+        ["Binding=optional", "ProviderUrl=https://acme.1kosmos.net", "AllowedOrigin=https://app.example.com"];
+    let stack = Stack::deploy_to(Emulator::start_guarded(&[]).await, &with_sign_in.map(str::to_owned)).await;
     // Unlike AWS, the emulator answers with the parameter's text where a number belongs (MaximumConcurrency), which the
     // SDK does not read.
     let (code, report) = stack.doctor().await;
@@ -485,11 +487,6 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
     let mapping = stack.mapping().await["UUID"].clone();
     let number = json!({ "UUID": mapping, "ScalingConfig": { "MaximumConcurrency": 2 } });
     stack.emulator.call("lambda", "UpdateEventSourceMapping", number).await;
-    let pool = stack.output("UserPoolId");
-    let step_up = json!({
-        "UserPoolId": pool, "ClientName": "step-up", "WriteAttributes": ["email"], "ExplicitAuthFlows": ["ALLOW_CUSTOM_AUTH"],
-    });
-    stack.emulator.call("cognito-idp", "CreateUserPoolClient", step_up).await;
     let (code, report) = stack.doctor().await;
     assert_eq!(code, 0, "{report}");
     assert_eq!(
@@ -499,8 +496,12 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
     );
 
     // As the console makes them: may write everything.
-    let client =
-        json!({ "UserPoolId": pool, "ClientName": "console", "WriteAttributes": ["email", "custom:ial"] });
+    let pool = stack.output("UserPoolId");
+    let client = json!({
+        "UserPoolId": pool, "ClientName": "console", "WriteAttributes": ["email", "custom:ial"],
+        "ExplicitAuthFlows": ["ALLOW_CUSTOM_AUTH"], "AllowedOAuthFlowsUserPoolClient": true,
+        "AllowedOAuthFlows": ["code"], "AllowedOAuthScopes": ["openid"], "CallbackURLs": ["https://app.example.com"],
+    });
     stack.emulator.call("cognito-idp", "CreateUserPoolClient", client).await;
     let second_factor = json!({
         "UserPoolId": pool, "MfaConfiguration": "OPTIONAL", "SoftwareTokenMfaConfiguration": { "Enabled": true },
@@ -518,6 +519,7 @@ async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_i
     for expected in [
         "WRONG     app clients: anybody who signs in through console",
         "can write custom:ial",
+        "people get tokens by the sign-in pages, too: without a biometric",
         "WRONG     user pool: step-up: people can have a second factor of Cognito's",
         "WRONG     event source mapping: is switched off",
         "WRONG     event source mapping: takes no partial failures",

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use idv_callback::assurance::ASSURANCE_ATTRIBUTES;
+use idv_callback::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::KeyStoreError;
 use idv_callback::preflight::{
-    AppClient, Function, Installation, Mapping, OwnChallenge, Pool, Queue, SchemaAttribute, Verdict, examine,
+    AppClient, Function, Installation, Mapping, OwnChallenge, Pool, Queue, SchemaAttribute, TRIGGERS,
+    Verdict, examine,
 };
 use idv_callback::timestamp::Timestamp;
 
@@ -50,11 +51,14 @@ fn sound() -> Installation {
         name: name.to_owned(),
         writable: Some(vec!["email".to_owned()]),
         flows: vec![flow.to_owned()],
+        by_pages: false,
         scopes: Vec::new(),
     };
+    let claim = SchemaAttribute { mutable: false, ..attribute(CLAIM_ATTRIBUTE) };
     let pool = Pool {
         id: "us-east-1_Pool".to_owned(),
-        schema: ASSURANCE_ATTRIBUTES.iter().map(|name| attribute(name)).collect(),
+        schema: ASSURANCE_ATTRIBUTES.iter().map(|name| attribute(name)).chain([claim]).collect(),
+        triggers: TRIGGERS.into_iter().map(|name| (name, "arn:triggers".to_owned())).collect(),
         self_sign_up: true,
         clients: vec![
             client("c1", "web", "ALLOW_USER_SRP_AUTH"),
@@ -153,7 +157,7 @@ type Fault = fn(&mut Installation);
 #[test]
 fn each_fault_is_found_and_nothing_else() {
     assert_eq!(complaints(&sound()), Vec::<String>::new());
-    let faults: [(Fault, &str); 39] = [
+    let faults: [(Fault, &str); 46] = [
         (|i| queue(i).fifo = false, "wrong queue: is not a FIFO queue"),
         (|i| queue(i).encrypted = false, "wrong queue: is not encrypted"),
         (|i| queue(i).by_group = false, "doubtful queue: takes 300 calls"),
@@ -200,6 +204,34 @@ fn each_fault_is_found_and_nothing_else() {
         (
             |i| pool(i).clients[1].flows.push("ALLOW_USER_SRP_AUTH".to_owned()),
             "wrong app clients: step-up: through step-up (c2) people get tokens by ALLOW_USER_SRP_AUTH",
+        ),
+        (
+            |i| pool(i).clients[1].by_pages = true,
+            "wrong app clients: step-up: through step-up (c2) people get tokens by the sign-in pages",
+        ),
+        (
+            |i| {
+                let flows = ["CUSTOM_AUTH_FLOW_ONLY", "ALLOW_USER_AUTH"];
+                pool(i).clients[1].flows = flows.map(str::to_owned).to_vec();
+            },
+            "wrong app clients: step-up: through step-up (c2) people get tokens by ALLOW_USER_AUTH",
+        ),
+        (
+            |i| pool(i).schema.last_mut().unwrap().mutable = true,
+            "wrong user pool: claim: custom:idv_claim is mutable",
+        ),
+        (
+            |i| pool(i).schema.last_mut().unwrap().string = false,
+            "wrong user pool: claim: custom:idv_claim is not a String",
+        ),
+        (|i| drop(pool(i).schema.pop()), "wrong user pool: claim: custom:idv_claim is missing"),
+        (
+            |i| drop(pool(i).triggers.remove("VerifyAuthChallengeResponse")),
+            "wrong user pool: triggers: without VerifyAuthChallengeResponse",
+        ),
+        (
+            |i| drop(pool(i).triggers.insert("PreSignUp", "arn:other".to_owned())),
+            "doubtful user pool: triggers: sign-up and step-up call different functions",
         ),
         (
             |i| {
@@ -281,9 +313,11 @@ fn each_fault_is_found_and_nothing_else() {
         let most = if expected.contains("$LATEST") { 2 } else { 1 };
         assert!(found.len() <= most, "{expected}: {found:?}");
     }
-    // Where nobody steps up, Cognito's own second factor leads past nothing.
+    // Where nobody steps up, Cognito's own second factor leads past nothing; and callbacks alone need no trigger and no claim.
     let mut installation = sound();
     pool(&mut installation).own_challenges.push(OwnChallenge::Mfa);
     pool(&mut installation).clients.truncate(1);
+    pool(&mut installation).triggers.clear();
+    pool(&mut installation).schema.pop();
     assert_eq!(complaints(&installation), Vec::<String>::new());
 }
