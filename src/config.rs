@@ -147,15 +147,23 @@ impl ConsumerConfig {
 
 /// The configuration of the check before new versions take traffic.
 #[derive(Debug)]
-pub struct PreTrafficConfig {
-    /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
-    pub key_ring: SecretSource,
-    /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
-    pub profile: SignatureProfile,
-    /// `IDV_CALLBACK_VERSION`
-    pub callback: String,
-    /// `IDV_CONSUMER_VERSION`
-    pub consumer: String,
+pub enum PreTrafficConfig {
+    /// The functions of the callbacks.
+    Callbacks {
+        /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
+        key_ring: SecretSource,
+        /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
+        profile: SignatureProfile,
+        /// `IDV_CALLBACK_VERSION`
+        callback: String,
+        /// `IDV_CONSUMER_VERSION`
+        consumer: String,
+    },
+    /// The trigger function.
+    SignIn {
+        /// `IDV_TRIGGERS_VERSION`
+        triggers: String,
+    },
 }
 
 impl PreTrafficConfig {
@@ -165,13 +173,17 @@ impl PreTrafficConfig {
     /// [`ConfigError`] with everything that is wrong.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
+        if let Some(triggers) = environment.get("IDV_TRIGGERS_VERSION") {
+            reader.aws();
+            return reader.finish(Self::SignIn { triggers });
+        }
         let key_ring = reader.key_ring();
         let profile = reader.profile();
         let versions = (reader.text("IDV_CALLBACK_VERSION"), reader.text("IDV_CONSUMER_VERSION"));
         reader.aws();
         reader.finish((key_ring, profile, versions)).and_then(|values| match values {
             (Some(key_ring), Some(profile), (Some(callback), Some(consumer))) => {
-                Ok(Self { key_ring, profile, callback, consumer })
+                Ok(Self::Callbacks { key_ring, profile, callback, consumer })
             }
             _ => Err(ConfigError(Vec::new())),
         })

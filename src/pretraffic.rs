@@ -4,6 +4,9 @@
 //! The callbacks are synthetic: they name a pool that cannot exist ([`SYNTHETIC_POOL`]), so they are about nobody. The
 //! signed one really is enqueued, which proves the new version's permissions; the consumer that is live records it as
 //! `probed`.
+//!
+//! The trigger function has a check of its own ([`SignInCheck`]): the user pool calls that function's alias, and the consumer
+//! knows the pool, so one check that knew all three could not be deployed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::assurance::names;
 use crate::audit::AuditCode;
 use crate::delivery::{SignatureProfile, hex, sign};
 use crate::envelope::{BodyDigest, Content, Envelope};
@@ -18,6 +22,7 @@ use crate::key_ring::KeyRing;
 use crate::local::{HttpMessage, batch_event, rest_event};
 use crate::ports::{Clock, FunctionVersions, KeyStore, ReceivedMessage};
 use crate::secret::Secret;
+use crate::triggers::Refusal;
 use crate::verification::{
     EventId, Outcome, PoolId, SYNTHETIC_POOL, SessionId, UserReference, Username, VerificationEvent,
 };
@@ -60,13 +65,7 @@ impl<V: FunctionVersions, S: KeyStore, C: Clock> PreTraffic<V, S, C> {
     /// # Errors
     /// [`Unfit`] with the first thing that a version did wrong.
     pub async fn check(&self) -> Result<(), Unfit> {
-        tokio::select! {
-            biased;
-            checked = self.check_all() => checked,
-            () = self.clock.sleep(PATIENCE) => {
-                Err(Unfit { step: "time", found: format!("not done within {} s", PATIENCE.as_secs()) })
-            }
-        }
+        within_patience(&self.clock, self.check_all()).await
     }
 
     async fn check_all(&self) -> Result<(), Unfit> {
@@ -162,6 +161,74 @@ impl<V: FunctionVersions, S: KeyStore, C: Clock> PreTraffic<V, S, C> {
             attempt: 1,
             attributes: BTreeMap::new(),
         })
+    }
+}
+
+/// The check of the trigger function.
+pub struct SignInCheck<V, C> {
+    /// The functions.
+    pub versions: V,
+    /// The clock.
+    pub clock: C,
+    /// The trigger function's new version.
+    pub triggers: String,
+}
+
+impl<V: FunctionVersions, C: Clock> SignInCheck<V, C> {
+    /// Tries the new version: it starts only with its settings and a sound key ring, and lets nobody in or through that it must
+    /// not. No session is opened and nobody is asked for their face; a pool of this name cannot exist.
+    ///
+    /// # Errors
+    /// [`Unfit`] with the first thing that it did wrong.
+    pub async fn check(&self) -> Result<(), Unfit> {
+        within_patience(&self.clock, self.check_all()).await
+    }
+
+    async fn check_all(&self) -> Result<(), Unfit> {
+        let event = |source: &str, request: Value| {
+            json!({
+                "version": "1",
+                "triggerSource": source,
+                "region": "synthetic",
+                "userPoolId": "synthetic_probe",
+                "userName": SYNTHETIC_POOL,
+                "callerContext": { "awsSdkVersion": "none", "clientId": SYNTHETIC_POOL },
+                "request": request,
+                "response": {},
+            })
+        };
+        let claimed = json!({ "userAttributes": { names::IAL: "3" } });
+        let step = "a sign-up with a level of its own";
+        let answer = self.ask(step, &event("PreSignUp_SignUp", claimed)).await?;
+        let told = answer.get("errorMessage").and_then(Value::as_str);
+        if told != Some(Refusal::NotAllowed.to_string().as_str()) {
+            return Err(Unfit { step, found: "was not refused".to_owned() });
+        }
+        let step = "a sign-in without a password";
+        let begun = json!({ "userAttributes": {}, "session": [], "userNotFound": true });
+        let answer = self.ask(step, &event("DefineAuthChallenge_Authentication", begun)).await?;
+        if answer.pointer("/response/issueTokens") != Some(&Value::Bool(false)) {
+            return Err(Unfit { step, found: "was not answered with: no tokens".to_owned() });
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, step: &'static str, event: &Value) -> Result<Value, Unfit> {
+        let invoked = self.versions.invoke(&self.triggers, event).await;
+        Ok(invoked.map_err(|fault| Unfit { step, found: fault.to_string() })?.answer)
+    }
+}
+
+async fn within_patience(
+    clock: &impl Clock,
+    check: impl Future<Output = Result<(), Unfit>>,
+) -> Result<(), Unfit> {
+    tokio::select! {
+        biased;
+        checked = check => checked,
+        () = clock.sleep(PATIENCE) => {
+            Err(Unfit { step: "time", found: format!("not done within {} s", PATIENCE.as_secs()) })
+        }
     }
 }
 

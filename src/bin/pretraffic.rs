@@ -6,7 +6,7 @@ use std::sync::Arc;
 use idv_callback::aws::{AwsConnection, CallLimits, Deployments, LambdaVersions, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, PreTrafficConfig};
-use idv_callback::pretraffic::PreTraffic;
+use idv_callback::pretraffic::{PreTraffic, SignInCheck};
 use idv_callback::telemetry;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -15,18 +15,26 @@ fn main() -> ExitCode {
     telemetry::run_function(run())
 }
 
+/// Which functions are tried.
+enum Check {
+    Callbacks(PreTraffic<LambdaVersions, StoredSecret, SystemClock>),
+    SignIn(SignInCheck<LambdaVersions, SystemClock>),
+}
+
 async fn run() -> Result<(), Error> {
     let environment = Environment::of_this_process();
     let config = PreTrafficConfig::read(&environment)?;
     let connection = AwsConnection::of_function(&environment, CallLimits::PRETRAFFIC)?;
     let deployments = Deployments::new(&connection);
-    let check = Arc::new(PreTraffic {
-        versions: LambdaVersions::new(&connection),
-        keys: StoredSecret::new(&connection, &config.key_ring),
-        clock: SystemClock,
-        profile: config.profile,
-        callback: config.callback,
-        consumer: config.consumer,
+    let versions = LambdaVersions::new(&connection);
+    let check = Arc::new(match config {
+        PreTrafficConfig::Callbacks { key_ring, profile, callback, consumer } => {
+            let keys = StoredSecret::new(&connection, &key_ring);
+            Check::Callbacks(PreTraffic { versions, keys, clock: SystemClock, profile, callback, consumer })
+        }
+        PreTrafficConfig::SignIn { triggers } => {
+            Check::SignIn(SignInCheck { versions, clock: SystemClock, triggers })
+        }
     });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let (check, deployments) = (Arc::clone(&check), deployments.clone());
@@ -34,7 +42,10 @@ async fn run() -> Result<(), Error> {
             let text =
                 |name: &str| event.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (deployment, execution) = (text("DeploymentId"), text("LifecycleEventHookExecutionId"));
-            let found = check.check().await;
+            let found = match &*check {
+                Check::Callbacks(check) => check.check().await,
+                Check::SignIn(check) => check.check().await,
+            };
             match &found {
                 Ok(()) => tracing::info!(deployment, "the new versions are fit"),
                 Err(unfit) => tracing::error!(deployment, %unfit, "a new version is not fit"),

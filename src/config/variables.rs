@@ -2,7 +2,7 @@
 
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
-pub const VARIABLES: [Variable; 36] = [
+pub const VARIABLES: [Variable; 37] = [
     Variable(
         "IDV_QUEUE_URL",
         "the callback queue",
@@ -43,6 +43,11 @@ pub const VARIABLES: [Variable; 36] = [
         "IDV_CONSUMER_VERSION",
         "the new version of the consumer function, for the check before it takes traffic",
         "arn:aws:lambda:us-east-1:123456789012:function:idv-consumer:7",
+    ),
+    Variable(
+        "IDV_TRIGGERS_VERSION",
+        "the new version of the trigger function, for the check before it takes traffic",
+        "arn:aws:lambda:us-east-1:123456789012:function:idv-triggers:7",
     ),
     Variable(
         "IDV_METRICS_NAMESPACE",

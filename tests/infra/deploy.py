@@ -30,10 +30,11 @@ def without_deployment_preference(template):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"].pop("DeploymentPreference")
-    # The role of the check before traffic names CodeDeploy's application, which then is not there.
-    statements = template["Resources"]["PreTrafficRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    report = next(statement for statement in statements if statement.get("Sid") == "Report")
-    report["Resource"] = "arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:idv/*"
+    # The roles of the checks before traffic name CodeDeploy's application, which then is not there.
+    for role in ["PreTrafficRole", "TriggersPreTrafficRole"]:
+        statements = template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        report = next(statement for statement in statements if statement.get("Sid") == "Report")
+        report["Resource"] = "arn:aws:codedeploy:us-east-1:000000000000:deploymentgroup:idv/*"
 
 
 def without_metric_math(template):

@@ -54,6 +54,10 @@ const NAME: &str = "idv";
 
 const SECOND_SECRET: &str = "the-second-secret-of-the-vendor-32";
 
+/// Parameters of a stack that opens sessions, too.
+const WITH_SIGN_IN: [&str; 3] =
+    ["Binding=optional", "ProviderUrl=https://acme.1kosmos.net", "AllowedOrigin=https://app.example.com"];
+
 pub(crate) async fn deploy(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
     let binaries = Path::new(env!("CARGO_BIN_EXE_callback")).parent().unwrap().to_str().unwrap();
     let deploy = script("deploy.py");
@@ -438,17 +442,20 @@ async fn the_loop_from_the_sign_up_on_closes_under_the_functions_own_roles() {
 #[tokio::test]
 async fn the_check_before_traffic_runs_under_its_own_role() {
     let codedeploy = AwsEndpoint::start().await;
-    let stack = Stack::deploy(&[("AWS_ENDPOINT_URL_CODEDEPLOY", &codedeploy.url)]).await;
-    let hook = json!({ "DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e-1" });
-    let ask = json!({ "FunctionName": format!("CodeDeployHook_{NAME}"), "Payload": hook.to_string() });
-    let answer = stack.emulator.call("lambda", "Invoke", ask).await;
-    assert!(answer["FunctionError"].is_null(), "{answer} {:#?}", stack.log().await);
-    let told = codedeploy.take_asked();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].target, "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus");
-    let expected =
-        json!({ "deploymentId": "d-1", "lifecycleEventHookExecutionId": "e-1", "status": "Succeeded" });
-    assert_eq!(told[0].body, expected, "{:#?}", stack.log().await);
+    let emulator = Emulator::start_guarded(&[("AWS_ENDPOINT_URL_CODEDEPLOY", &codedeploy.url)]).await;
+    let stack = Stack::deploy_to(emulator, &WITH_SIGN_IN.map(str::to_owned)).await;
+    for check in [format!("CodeDeployHook_{NAME}"), format!("CodeDeployHook_{NAME}_triggers")] {
+        let hook = json!({ "DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e-1" });
+        let ask = json!({ "FunctionName": check, "Payload": hook.to_string() });
+        let answer = stack.emulator.call("lambda", "Invoke", ask).await;
+        assert!(answer["FunctionError"].is_null(), "{answer} {:#?}", stack.log().await);
+        let told = codedeploy.take_asked();
+        assert_eq!(told.len(), 1, "{check}");
+        assert_eq!(told[0].target, "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus");
+        let expected =
+            json!({ "deploymentId": "d-1", "lifecycleEventHookExecutionId": "e-1", "status": "Succeeded" });
+        assert_eq!(told[0].body, expected, "{check} {:#?}", stack.log().await);
+    }
     // The signed one was really enqueued, and the live consumer let it through.
     let words = eventually("both probes", || async {
         let words: Vec<_> =
@@ -474,9 +481,7 @@ async fn nothing_is_left_out_of_the_template_without_need() {
 /// `idvctl doctor`, by the command that the stack itself gives.
 #[tokio::test]
 async fn the_doctor_finds_the_deployed_stack_sound_and_the_faults_that_are_put_into_it() {
-    let with_sign_in =
-        ["Binding=optional", "ProviderUrl=https://acme.1kosmos.net", "AllowedOrigin=https://app.example.com"];
-    let stack = Stack::deploy_to(Emulator::start_guarded(&[]).await, &with_sign_in.map(str::to_owned)).await;
+    let stack = Stack::deploy_to(Emulator::start_guarded(&[]).await, &WITH_SIGN_IN.map(str::to_owned)).await;
     // Unlike AWS, the emulator answers with the parameter's text where a number belongs (MaximumConcurrency), which the
     // SDK does not read.
     let (code, report) = stack.doctor().await;

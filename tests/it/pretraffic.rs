@@ -4,7 +4,7 @@ use idv_callback::delivery::SignatureProfile;
 use idv_callback::lambda::{HttpEvent, handle_http, handle_sqs};
 use idv_callback::local::{FifoQueue, MemoryKeyStore, UserPool};
 use idv_callback::ports::{Clock as _, Deadline, Fault, FunctionVersions, Invoked};
-use idv_callback::pretraffic::PreTraffic;
+use idv_callback::pretraffic::{PreTraffic, SignInCheck};
 use serde_json::{Value, json};
 
 use crate::world::{RING, TestClock, TestConsumer, TestIntake, World};
@@ -89,6 +89,51 @@ async fn unsound_versions_are_held_back_with_the_step_that_failed() {
         let check = check(Some((version, falsify)));
         let unfit = check.check().await.unwrap_err().to_string();
         assert!(unfit.contains(expected), "{unfit}");
+    }
+}
+
+/// A trigger function that answers like this; the real one is tried in `deployed`.
+struct Trigger(Box<Answer>);
+
+impl FunctionVersions for Trigger {
+    async fn invoke(&self, _: &str, event: &Value) -> Result<Invoked, Fault> {
+        Ok(Invoked { answer: (self.0)(event), log: String::new() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn triggers_that_let_somebody_through_or_in_are_held_back() {
+    let sound = |event: &Value| match event["triggerSource"].as_str().unwrap() {
+        "PreSignUp_SignUp" => json!({
+            "errorType": "Refusal", "errorMessage": "These details cannot be used to sign up.",
+        }),
+        _ => {
+            json!({ "response": { "challengeName": null, "issueTokens": false, "failAuthentication": true } })
+        }
+    };
+    let unsound = |wrong: Value, at: &'static str| -> Box<Answer> {
+        Box::new(move |event| if event["triggerSource"] == at { wrong.clone() } else { sound(event) })
+    };
+    let (sign_up, define) = ("PreSignUp_SignUp", "DefineAuthChallenge_Authentication");
+    let exits = json!({ "errorType": "Runtime.ExitError", "errorMessage": "exit status 1" });
+    let cases: [(Box<Answer>, Result<(), &str>); 5] = [
+        (Box::new(sound), Ok(())),
+        (
+            unsound(json!({ "response": { "autoConfirmUser": false } }), sign_up),
+            Err("a sign-up with a level of its own: was not refused"),
+        ),
+        (unsound(exits.clone(), sign_up), Err("a sign-up with a level of its own: was not refused")),
+        (
+            unsound(json!({ "response": { "issueTokens": true } }), define),
+            Err("a sign-in without a password: was not answered with: no tokens"),
+        ),
+        (unsound(exits, define), Err("a sign-in without a password: was not answered with: no tokens")),
+    ];
+    for (answer, expected) in cases {
+        let (versions, clock) = (Trigger(answer), World::new().clock);
+        let check = SignInCheck { versions, clock, triggers: "triggers:2".to_owned() };
+        let found = check.check().await.map_err(|unfit| unfit.to_string());
+        assert_eq!(found, expected.map_err(str::to_owned));
     }
 }
 

@@ -107,18 +107,23 @@ fn is_for_the_template(name: &str) -> bool {
 fn every_variable_that_a_function_reads_is_set_to_something_it_takes_and_none_else() {
     type Read = fn(&Environment);
     let template = template("parsed");
-    let functions: [(&str, Read); 5] = [
+    let functions: [(&str, Read); 6] = [
         ("CallbackFunction", |e| drop(CallbackConfig::read(e).unwrap())),
         ("ConsumerFunction", |e| drop(ConsumerConfig::read(e).unwrap())),
         ("PreTrafficFunction", |e| drop(PreTrafficConfig::read(e).unwrap())),
+        ("TriggersPreTrafficFunction", |e| drop(PreTrafficConfig::read(e).unwrap())),
         ("TriggersFunction", |e| drop(TriggersConfig::read(e).unwrap())),
         ("SessionFunction", |e| drop(SessionConfig::read(e).unwrap())),
     ];
     assert_eq!(resources(&template, "AWS::Serverless::Function").len(), functions.len());
     for (function, read) in functions {
         let set = variables(&template, function);
-        let read: BTreeSet<_> =
-            looked_up(set.clone(), read).into_iter().filter(|n| is_for_the_template(n)).collect();
+        // By this one the check before traffic tells which of the two it is.
+        let is_the_other = |name: &str| function == "PreTrafficFunction" && name == "IDV_TRIGGERS_VERSION";
+        let read: BTreeSet<_> = looked_up(set.clone(), read)
+            .into_iter()
+            .filter(|name| is_for_the_template(name) && !is_the_other(name))
+            .collect();
         assert_eq!(set.into_keys().collect::<BTreeSet<_>>(), read, "{function}");
     }
 }
@@ -319,7 +324,15 @@ fn the_pool_asks_the_trigger_function_and_no_other_pool_may() {
     assert_eq!(of("TriggersPermission"), &permission);
     // The pool refers to the function's alias. cfn-lint follows such circles through all resources (E3004); this is the
     // shortest.
-    for name in ["TriggersFunction", "TriggersRole", "TriggersLogs", "TriggersErrorsAlarm"] {
+    for name in [
+        "TriggersFunction",
+        "TriggersRole",
+        "TriggersLogs",
+        "TriggersErrorsAlarm",
+        "TriggersPreTrafficFunction",
+        "TriggersPreTrafficRole",
+        "TriggersPreTrafficLogs",
+    ] {
         let text = template["Resources"][name].to_string();
         assert!(!text.contains("\"UserPool") && !text.contains("${UserPool"), "{name} refers to the pool");
     }
@@ -759,15 +772,16 @@ fn functions_are_rolled_out_behind_an_alias_with_a_check_or_alarms() {
             "{rollback}"
         );
     }
-    // The check before traffic knows the other two alone; alarms roll these back.
-    for (function, alarm) in
-        [("TriggersFunction", "TriggersErrorsAlarm"), ("SessionFunction", "SessionErrorsAlarm")]
-    {
+    // The triggers have a check of their own; the session function, which changes nobody, is rolled back by its alarm alone.
+    for (function, alarm, check) in [
+        ("TriggersFunction", "TriggersErrorsAlarm", json!({ "Ref": "TriggersPreTrafficFunction" })),
+        ("SessionFunction", "SessionErrorsAlarm", Value::Null),
+    ] {
         let alias = &template["Resources"][format!("{function}Aliaslive")];
         let policy = &alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"];
         let group = format!("{function}DeploymentGroup");
         assert_eq!(policy["DeploymentGroupName"]["Ref"], group.as_str());
-        assert!(policy["BeforeAllowTrafficHook"].is_null(), "{function}");
+        assert_eq!(policy["BeforeAllowTrafficHook"], check, "{function}");
         let group = &template["Resources"][group]["Properties"];
         assert_eq!(group["AlarmConfiguration"]["Enabled"], true, "{function}");
         assert_eq!(group["AlarmConfiguration"]["Alarms"], json!([{ "Name": { "Ref": alarm } }]));
@@ -782,8 +796,10 @@ fn functions_are_rolled_out_behind_an_alias_with_a_check_or_alarms() {
     };
     assert_eq!((watched("errors"), watched("refused")), ("Errors", Metric::SignUpRefused.name()));
     // CodeDeploy's role may call no function of another name (safe deployments, SAM developer guide).
-    let hook = &template["Resources"]["PreTrafficFunction"]["Properties"]["FunctionName"]["Fn::Sub"];
-    assert!(hook.as_str().unwrap().starts_with("CodeDeployHook_"));
+    for hook in ["PreTrafficFunction", "TriggersPreTrafficFunction"] {
+        let name = &template["Resources"][hook]["Properties"]["FunctionName"]["Fn::Sub"];
+        assert!(name.as_str().unwrap().starts_with("CodeDeployHook_"), "{hook}");
+    }
 }
 
 /// Each statement of a role as `Sid actions on resources`, in one line.
@@ -881,6 +897,15 @@ fn roles_reach_these_resources_and_no_others() {
             format!("UseDataKey kms:Decrypt on {}", attribute("DataKey")),
             own_key,
             logs("PreTrafficLogs"),
+            trace.clone(),
+        ]
+    );
+    assert_eq!(
+        statements(&template, "TriggersPreTrafficRole"),
+        [
+            "TryVersions lambda:InvokeFunction on {Fn::Sub:${TriggersFunction.Arn}:*}".to_owned(),
+            format!("Report codedeploy:PutLifecycleEventHookExecutionStatus on {{Fn::Sub:{group}}}"),
+            logs("TriggersPreTrafficLogs"),
             trace,
         ]
     );
@@ -940,7 +965,7 @@ fn a_changed_parameter_makes_new_versions() {
     assert_eq!(first, versions(&[]), "nothing changed");
     let second = versions(&["--parameter-overrides", "MinimumIal=3"]);
     assert!(
-        first.len() == 5 && first.iter().all(|version| !second.contains(version)),
+        first.len() == 6 && first.iter().all(|version| !second.contains(version)),
         "{first:?} {second:?}"
     );
     let deployed = std::fs::read_to_string(folder.path().join("deployed")).unwrap();
