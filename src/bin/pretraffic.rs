@@ -1,12 +1,13 @@
 //! The function that `CodeDeploy` calls before new versions take traffic.
 
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use idv_callback::aws::{AwsConnection, CallLimits, Deployments, LambdaVersions, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, PreTrafficConfig};
-use idv_callback::pretraffic::{PreTraffic, SignInCheck};
+use idv_callback::pretraffic::{PreTraffic, SignInCheck, Unfit};
 use idv_callback::telemetry;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -19,6 +20,16 @@ fn main() -> ExitCode {
 enum Check {
     Callbacks(PreTraffic<LambdaVersions, StoredSecret, SystemClock>),
     SignIn(SignInCheck<LambdaVersions, SystemClock>),
+}
+
+impl Check {
+    /// In a box: the types of both together are too deep for the compiler.
+    fn run(&self) -> Pin<Box<dyn Future<Output = Result<(), Unfit>> + Send + '_>> {
+        match self {
+            Self::Callbacks(check) => Box::pin(check.check()),
+            Self::SignIn(check) => Box::pin(check.check()),
+        }
+    }
 }
 
 async fn run() -> Result<(), Error> {
@@ -42,10 +53,7 @@ async fn run() -> Result<(), Error> {
             let text =
                 |name: &str| event.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (deployment, execution) = (text("DeploymentId"), text("LifecycleEventHookExecutionId"));
-            let found = match &*check {
-                Check::Callbacks(check) => check.check().await,
-                Check::SignIn(check) => check.check().await,
-            };
+            let found = check.run().await;
             match &found {
                 Ok(()) => tracing::info!(deployment, "the new versions are fit"),
                 Err(unfit) => tracing::error!(deployment, %unfit, "a new version is not fit"),
