@@ -123,21 +123,24 @@ function inWords(error) {
 // ── Sign up ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function onSignUp({ username, email, password }) {
-  const again = remembered.verifier && remembered.username === username;
-  const verifier = again ? remembered.verifier : randomToken();
+  const before = { username: undefined, verifier: undefined, ...remembered };
+  const again = before.verifier && before.username === username;
+  const verifier = again ? before.verifier : randomToken();
   const userAttributes = { email, "custom:idv_claim": await claimOf(verifier) };
   // Kept before Cognito is asked: its answer can be lost, and the claim of the user that is there cannot be changed any more.
   remember({ username, verifier });
   try {
     await signUp(ordinary, { username, password, options: { userAttributes } });
   } catch (error) {
-    const taken = error.name === "UsernameExistsException" ? await askSession(false) : { gone: true };
-    if (!taken.status) {
-      // Cognito's refusals are exceptions by name; anything else may have been done.
-      const refused = error.name.endsWith("Exception") && !/^(Internal|ServiceUnavailable)/.test(error.name);
-      if (refused && taken.gone) remember({ username: undefined, verifier: undefined });
-      throw taken.gone ? error : new Error(UNREACHABLE);
+    if (error.name !== "UsernameExistsException") {
+      // Cognito's refusals are exceptions by name; anything else may have been done. Whose sign-up waited before waits on.
+      if (error.name.endsWith("Exception") && !/^(Internal|ServiceUnavailable)/.test(error.name)) remember(before);
+      throw error;
     }
+    // By whom is the name taken? By this very page, if the answer to its first try was lost.
+    const taken = await askSession(false);
+    if (taken.gone) remember(again ? { username: undefined, verifier: undefined } : before);
+    if (!taken.status) throw taken.gone ? error : new Error(UNREACHABLE);
   }
   showProof();
 }
