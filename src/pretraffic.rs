@@ -19,7 +19,7 @@ use crate::audit::AuditCode;
 use crate::delivery::{SignatureProfile, hex, sign};
 use crate::envelope::{BodyDigest, Content, Envelope};
 use crate::key_ring::KeyRing;
-use crate::local::{HttpMessage, batch_event, rest_event};
+use crate::local::{HttpMessage, batch_event, rest_event, trigger_event};
 use crate::ports::{Clock, FunctionVersions, KeyStore, ReceivedMessage};
 use crate::secret::Secret;
 use crate::triggers::Refusal;
@@ -185,28 +185,19 @@ impl<V: FunctionVersions, C: Clock> SignInCheck<V, C> {
     }
 
     async fn check_all(&self) -> Result<(), Unfit> {
-        let event = |source: &str, request: Value| {
-            json!({
-                "version": "1",
-                "triggerSource": source,
-                "region": "synthetic",
-                "userPoolId": "synthetic_probe",
-                "userName": SYNTHETIC_POOL,
-                "callerContext": { "awsSdkVersion": "none", "clientId": SYNTHETIC_POOL },
-                "request": request,
-                "response": {},
-            })
+        let event = |source: &str, request: &Value| {
+            trigger_event(source, "synthetic_probe", SYNTHETIC_POOL, SYNTHETIC_POOL, request)
         };
         let claimed = json!({ "userAttributes": { names::IAL: "3" } });
         let step = "a sign-up with a level of its own";
-        let answer = self.ask(step, &event("PreSignUp_SignUp", claimed)).await?;
+        let answer = self.ask(step, &event("PreSignUp_SignUp", &claimed)).await?;
         let told = answer.get("errorMessage").and_then(Value::as_str);
         if told != Some(Refusal::NotAllowed.to_string().as_str()) {
             return Err(Unfit { step, found: "was not refused".to_owned() });
         }
         let step = "a sign-in without a password";
         let begun = json!({ "userAttributes": {}, "session": [], "userNotFound": true });
-        let answer = self.ask(step, &event("DefineAuthChallenge_Authentication", begun)).await?;
+        let answer = self.ask(step, &event("DefineAuthChallenge_Authentication", &begun)).await?;
         if answer.pointer("/response/issueTokens") != Some(&Value::Bool(false)) {
             return Err(Unfit { step, found: "was not answered with: no tokens".to_owned() });
         }

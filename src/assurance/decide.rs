@@ -172,15 +172,16 @@ fn decide_or_quarantine(facts: &Facts<'_>, policy: &Policy) -> Result<Decision, 
     if !policy.pools.contains(&event.user.pool) {
         return Err(QuarantineReason::PoolNotAllowed);
     }
-    if facts.is_of_nobody() {
-        let outcome = Settled::Unclaimed;
-        return Ok(Decision::Settle(Settlement { outcome, changes: Vec::new(), confirm: false }));
-    }
-    let Some(user) = facts.user else {
-        let young = facts.age < USER_GRACE;
-        return if young { Ok(Decision::AwaitUser) } else { Err(QuarantineReason::UserNotFound) };
+    let user = match facts.user.map(|user| (user, check_is_the_user(facts, user, policy))) {
+        Some((user, Ok(()))) => user,
+        _ if ran_out(facts) => {
+            let outcome = Settled::Unclaimed;
+            return Ok(Decision::Settle(Settlement { outcome, changes: Vec::new(), confirm: false }));
+        }
+        Some((_, Err(reason))) => return Err(reason),
+        None if facts.age < USER_GRACE => return Ok(Decision::AwaitUser),
+        None => return Err(QuarantineReason::UserNotFound),
     };
-    check_is_the_user(facts, user, policy)?;
     let assurance = user.assurance.as_ref().map_err(|_| QuarantineReason::RecordUnreadable)?;
     let standing = Standing { facts, user, assurance };
     if let Some(outcome) = standing.against_receipt()? {
@@ -202,21 +203,11 @@ fn decide_or_quarantine(facts: &Facts<'_>, policy: &Policy) -> Result<Decision, 
     Ok(standing.settle(outcome, changes))
 }
 
-impl Facts<'_> {
-    /// A session is opened before Cognito looks whether the name is taken. Where it was, or the sign-up was given up, there is
-    /// nobody to tell that the session ran out.
-    fn is_of_nobody(&self) -> bool {
-        let is_ours = matches!(self.binding, Binding::StartedAt(_) | Binding::ClaimedAt(..));
-        let is_of = |user: &UserRecord| {
-            self.names(user) && self.binding.speaks_for(user.created_at, user.claim.as_ref())
-        };
-        is_ours && came_to_nothing(self.event) && !self.user.is_some_and(is_of)
-    }
-
-    /// Pools compare names without case unless told otherwise, and the message group does, too.
-    fn names(&self, user: &UserRecord) -> bool {
-        self.event.user.username.as_str().to_lowercase() == user.username.as_str().to_lowercase()
-    }
+/// Whether it is a session of ours that came to nothing. It is opened before Cognito looks whether the name is taken: where it
+/// was, or the sign-up was given up, there is nobody to tell.
+fn ran_out(facts: &Facts<'_>) -> bool {
+    let is_ours = matches!(facts.binding, Binding::StartedAt(_) | Binding::ClaimedAt(..));
+    is_ours && came_to_nothing(facts.event)
 }
 
 /// Whether nobody went through the session to its end.
@@ -226,7 +217,9 @@ fn came_to_nothing(event: &VerificationEvent) -> bool {
 
 /// Whether the user found is the one that the session was opened for.
 fn check_is_the_user(facts: &Facts<'_>, user: &UserRecord, policy: &Policy) -> Result<(), QuarantineReason> {
-    if !facts.names(user) {
+    let (named, found) = (facts.event.user.username.as_str(), user.username.as_str());
+    // Pools compare names without case unless told otherwise, and the message group does, too.
+    if named.to_lowercase() != found.to_lowercase() {
         return Err(QuarantineReason::UsernameAlias);
     }
     match &facts.binding {

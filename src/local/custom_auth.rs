@@ -5,6 +5,7 @@ use std::future::Future;
 
 use serde_json::{Value, json};
 
+use super::trigger_event::trigger_event;
 use super::user_pool::User;
 use crate::verification::PoolId;
 
@@ -113,16 +114,8 @@ where
         if let (Value::Object(request), Value::Object(more)) = (&mut request, more) {
             request.extend(more);
         }
-        let event = json!({
-            "version": "1",
-            "triggerSource": format!("{trigger}_Authentication"),
-            "region": "us-east-1",
-            "userPoolId": self.pool.as_str(),
-            "userName": self.user.username,
-            "callerContext": { "awsSdkVersion": "embedded", "clientId": "step-up" },
-            "request": request,
-            "response": {},
-        });
+        let source = format!("{trigger}_Authentication");
+        let event = trigger_event(&source, self.pool.as_str(), &self.user.username, "step-up", &request);
         Ok(member(&(self.fire)(event).await?, "response").clone())
     }
 }

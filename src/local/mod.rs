@@ -12,6 +12,7 @@ mod key_store;
 mod proofing;
 mod queue;
 mod sts;
+mod trigger_event;
 mod user_pool;
 
 pub use api_gateway::{from_lambda_response, rest_event};
@@ -23,4 +24,5 @@ pub use key_store::MemoryKeyStore;
 pub use proofing::LocalProofing;
 pub use queue::{FifoQueue, LocalQueues, QueueSettings, QueuedMessage};
 pub use sts::LOCAL_SECRET;
+pub use trigger_event::trigger_event;
 pub use user_pool::{PoolError, Quotas, SignUp, User, UserPool};

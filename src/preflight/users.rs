@@ -8,6 +8,9 @@ use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES
 /// Custom authentication: password, then face; with its older name.
 const CUSTOM_AUTH: [&str; 2] = ["ALLOW_CUSTOM_AUTH", "CUSTOM_AUTH_FLOW_ONLY"];
 
+/// What is to be done about an attribute that is wrong.
+const IMMOVABLE: &str = "an attribute cannot be changed or removed: this needs another pool";
+
 /// The scope of tokens that may change their own user.
 const ADMIN_SCOPE: &str = "aws.cognito.signin.user.admin";
 
@@ -34,17 +37,16 @@ fn schema(pool: &Pool) -> Vec<Finding> {
             findings.push(Finding::wrong(CHECK, format!("{name} is missing"), remedy));
             continue;
         };
-        let immovable = "an attribute cannot be changed or removed: this needs another pool";
         if !attribute.mutable {
-            findings.push(Finding::wrong(CHECK, format!("{name} is immutable"), immovable));
+            findings.push(Finding::wrong(CHECK, format!("{name} is immutable"), IMMOVABLE));
         }
         if !attribute.string {
-            findings.push(Finding::wrong(CHECK, format!("{name} is not a String"), immovable));
+            findings.push(Finding::wrong(CHECK, format!("{name} is not a String"), IMMOVABLE));
         }
         let longest = longest_value(name);
         if attribute.maximum_length.is_some_and(|length| length < longest) {
             let found = format!("{name} holds less than {longest} characters");
-            findings.push(Finding::doubtful(CHECK, found, immovable));
+            findings.push(Finding::doubtful(CHECK, found, IMMOVABLE));
         }
     }
     if findings.is_empty() {
@@ -71,8 +73,7 @@ fn claim(pool: &Pool) -> Option<Finding> {
         Some(attribute) if !attribute.string => "is not a String",
         _ => return None,
     };
-    let remedy = "an attribute cannot be changed or removed: this needs another pool";
-    Some(Finding::wrong(CHECK, format!("{CLAIM_ATTRIBUTE} {found}"), remedy))
+    Some(Finding::wrong(CHECK, format!("{CLAIM_ATTRIBUTE} {found}"), IMMOVABLE))
 }
 
 /// The triggers belong together: one that is missing is a step that nobody takes.

@@ -219,7 +219,7 @@ where
             facts: DecisionFacts::of(&facts, &self.policy, audit_key),
         });
         match (decision, &user) {
-            (Decision::Settle(end), _) if end.outcome == Settled::Unclaimed => {
+            (Decision::Settle(end), _) if of_nobody => {
                 self.store(&self.record_of(message, AuditCode::Settled(end.outcome), Some(opened)))
             }
             (Decision::Settle(settlement), Some(user)) => {

@@ -181,9 +181,13 @@ struct Identity {
 
 /// What stands where a proofing has its session: all sign-ins of this user by this identity.
 fn session(signed_in: &SignedIn, identity: &Identity) -> Result<SessionId, Malformed> {
+    SessionId::new(&format!("fed_{}", digits(&who(signed_in, identity))))
+}
+
+/// None of the parts can hold a line feed.
+fn who(signed_in: &SignedIn, identity: &Identity) -> String {
     let user = &signed_in.user;
-    let said = format!("{}\n{}\n{}", user.pool, user.username.as_str(), identity.subject.as_str());
-    SessionId::new(&format!("fed_{}", digits(&said)))
+    format!("{}\n{}\n{}", user.pool, user.username.as_str(), identity.subject.as_str())
 }
 
 fn digits(said: &str) -> String {
@@ -198,15 +202,13 @@ fn event(
     ial: AssuranceLevel,
     at: Timestamp,
 ) -> (Result<VerificationEvent, Malformed>, BodyDigest) {
-    let user = &signed_in.user;
-    let said =
-        format!("{}\n{}\n{}\n{ial}\n{at}", user.pool, user.username.as_str(), identity.subject.as_str());
+    let said = format!("{}\n{ial}\n{at}", who(signed_in, identity));
     let make = || {
         Ok(VerificationEvent {
             event_id: EventId::new(&format!("fed_{}", digits(&said)))?,
             occurred_at: at,
             session,
-            user: user.clone(),
+            user: signed_in.user.clone(),
             binding: None,
             outcome: Outcome::Approved(Approval {
                 subject: identity.subject.clone(),

@@ -28,7 +28,7 @@ use crate::key_ring::KeyRing;
 use crate::lambda::handle_trigger;
 use crate::local::{
     FifoQueue, LocalProofing, LocalQueues, MemoryKeyStore, Person, SignInEnd, SignUp, UserPool, serve,
-    sign_in,
+    sign_in, trigger_event,
 };
 use crate::ports::{AuditSink, Clock as _, Deadline};
 use crate::timestamp::Timestamp;
@@ -181,16 +181,8 @@ impl World {
     /// Signs somebody up, as Cognito does it: the trigger is asked, then the user is created.
     pub(super) async fn sign_up(&self, username: &str, name: &str, value: &str) -> Result<(), String> {
         let attributes = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        let event = json!({
-            "version": "1",
-            "triggerSource": "PreSignUp_SignUp",
-            "region": "us-east-1",
-            "userPoolId": self.pool.id().as_str(),
-            "userName": username,
-            "callerContext": { "awsSdkVersion": "embedded", "clientId": "web" },
-            "request": { "userAttributes": attributes, "validationData": null, "clientMetadata": null },
-            "response": { "autoConfirmUser": false, "autoVerifyEmail": false, "autoVerifyPhone": false },
-        });
+        let request = json!({ "userAttributes": attributes, "validationData": null, "clientMetadata": null });
+        let event = trigger_event("PreSignUp_SignUp", self.pool.id().as_str(), username, "web", &request);
         self.fire(event).await?;
         let created = self.pool.sign_up(SignUp { username: username.to_owned(), attributes });
         created.map(drop).map_err(|error| error.code().to_owned())
