@@ -6,6 +6,7 @@ use std::fmt;
 use crate::assurance::Policy;
 use crate::delivery::SignatureProfile;
 use crate::verification::{AssuranceLevel, PoolId};
+use crate::vocabulary::EventTypes;
 
 mod sign_in;
 mod variables;
@@ -75,6 +76,8 @@ pub struct CallbackConfig {
     pub key_ring: SecretSource,
     /// `IDV_SIGNATURE_PROFILE`, `IDV_SIGNATURE_HEADER`, `IDV_ALLOW_UNBOUND_TIMESTAMP`
     pub profile: SignatureProfile,
+    /// `IDV_EVENT_TYPES`
+    pub event_types: EventTypes,
     /// `IDV_METRICS_NAMESPACE`
     pub metrics_namespace: String,
 }
@@ -88,7 +91,7 @@ pub struct ConsumerConfig {
     pub dead_letter_queue_url: String,
     /// `IDV_KEY_RING_SECRET_ID` or `IDV_KEY_RING_FILE`
     pub key_ring: SecretSource,
-    /// `IDV_USER_POOL_IDS`, `IDV_MINIMUM_IAL`, `IDV_BINDING`
+    /// `IDV_USER_POOL_IDS`, `IDV_MINIMUM_IAL`, `IDV_BINDING`, `IDV_EVENT_TYPES`
     pub policy: Policy,
     /// `IDV_COGNITO_RPS`
     pub cognito_rps: u32,
@@ -105,12 +108,12 @@ impl CallbackConfig {
         let mut reader = Reader::new(environment);
         let queue_url = reader.url("IDV_QUEUE_URL");
         let key_ring = reader.key_ring();
-        let profile = reader.profile();
+        let (profile, event_types) = (reader.profile(), reader.event_types());
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
         reader.finish((queue_url, key_ring, profile)).and_then(|values| match values {
             (Some(queue_url), Some(key_ring), Some(profile)) => {
-                Ok(Self { queue_url, key_ring, profile, metrics_namespace })
+                Ok(Self { queue_url, key_ring, profile, event_types, metrics_namespace })
             }
             _ => Err(ConfigError(Vec::new())),
         })
@@ -128,7 +131,7 @@ impl ConsumerConfig {
         let key_ring = reader.key_ring();
         let pools = reader.pools();
         let (minimum_ial, binding_required) = (reader.minimum_ial(), reader.binding_required());
-        let cognito_rps = reader.cognito_rps();
+        let (cognito_rps, event_types) = (reader.cognito_rps(), reader.event_types());
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
         reader.finish((urls, key_ring, pools)).and_then(|values| match values {
@@ -136,7 +139,7 @@ impl ConsumerConfig {
                 queue_url,
                 dead_letter_queue_url,
                 key_ring,
-                policy: Policy { pools, minimum_ial, binding_required },
+                policy: Policy { pools, minimum_ial, binding_required, event_types },
                 cognito_rps,
                 metrics_namespace,
             }),
@@ -201,6 +204,8 @@ pub struct LocalConfig {
     pub binding_required: bool,
     /// `IDV_COGNITO_RPS`
     pub cognito_rps: u32,
+    /// `IDV_EVENT_TYPES`
+    pub event_types: EventTypes,
 }
 
 impl LocalConfig {
@@ -213,9 +218,9 @@ impl LocalConfig {
         let profile = reader.profile();
         let minimum_ial = reader.minimum_ial();
         let binding_required = environment.get("IDV_BINDING").is_some() && reader.binding_required();
-        let cognito_rps = reader.cognito_rps();
+        let (cognito_rps, event_types) = (reader.cognito_rps(), reader.event_types());
         let profile = reader.finish(profile)?.ok_or_else(|| ConfigError(Vec::new()))?;
-        Ok(Self { profile, minimum_ial, binding_required, cognito_rps })
+        Ok(Self { profile, minimum_ial, binding_required, cognito_rps, event_types })
     }
 }
 
@@ -327,6 +332,11 @@ impl<'e> Reader<'e> {
                 text.split(',').map(|id| PoolId::of_real_pool(id.trim())).collect();
             pools.map_err(|_| "must be user pool ids, separated by commas".to_owned())
         })
+    }
+
+    fn event_types(&mut self) -> EventTypes {
+        let types = self.value("IDV_EVENT_TYPES", Some(EventTypes::default()), EventTypes::parse);
+        types.unwrap_or_default()
     }
 
     fn minimum_ial(&mut self) -> AssuranceLevel {

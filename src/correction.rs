@@ -10,13 +10,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::assurance::{Facts, QuarantineReason, UserRecord};
+use crate::assurance::{Facts, Meaning, QuarantineReason, UserRecord};
 use crate::binding::Binding;
-use crate::envelope::{BodyDigest, Content as Said, Envelope, group_id};
+use crate::delivery::{Reading, parse_payload};
+use crate::envelope::{BodyDigest, Content as Said, Envelope, FETCHED_KEY_ID, group_id};
 use crate::key_ring::Key;
 use crate::seal::{self, Kind, OpenError};
 use crate::timestamp::Timestamp;
 use crate::verification::{UserReference, Username, VerificationEvent};
+use crate::vocabulary::EventTypes;
+
+/// What the problem of a body begins with whose event type is not known.
+const UNKNOWN_TYPE: &str = "event_type:unknown:";
 
 /// The message attribute that holds a correction.
 pub const CORRECTION_ATTRIBUTE: &str = "idv-correction";
@@ -107,6 +112,8 @@ pub struct Statement {
     /// The accepted callback.
     pub envelope: Envelope,
     correction: Result<Option<Correction>, OpenError>,
+    /// What a body says that could not be read when it came, and can be now.
+    read_again: Option<Box<Reading>>,
 }
 
 impl Statement {
@@ -122,7 +129,29 @@ impl Statement {
         let envelope = Envelope::open(message, keys)?;
         let text = attributes.get(CORRECTION_ATTRIBUTE);
         let correction = text.map(|text| Correction::open(text, message, keys)).transpose();
-        Ok(Self { envelope, correction })
+        Ok(Self { envelope, correction, read_again: None })
+    }
+
+    /// The same, with a body that could not be read when it came read once more: by a newer version, or with what the operator
+    /// has said of event types since.
+    #[must_use]
+    pub fn read_again(self, types: &EventTypes) -> Self {
+        let Said::Unreadable { body, message_id, .. } = &self.envelope.content else { return self };
+        let reading = parse_payload(body, message_id.as_ref(), self.envelope.received_at, types);
+        Self { read_again: reading.ok().map(Box::new), ..self }
+    }
+
+    /// Whether it tells no result, by what the operator has said of its event type since it came.
+    pub fn tells_no_result(&self) -> bool {
+        matches!(self.read_again.as_deref(), Some(Reading::NoResult(..)))
+    }
+
+    /// What the callback itself says, whoever it is about.
+    fn said(&self) -> Option<&VerificationEvent> {
+        match self.read_again.as_deref() {
+            Some(Reading::Event(event, _)) => Some(event),
+            _ => self.envelope.event(),
+        }
     }
 
     /// The correction.
@@ -145,10 +174,13 @@ impl Statement {
     /// Why there is none: the callback cannot be read, or the correction is none; with more about it.
     pub fn event(&self) -> Result<Cow<'_, VerificationEvent>, (QuarantineReason, &str)> {
         let correction = self.correction().map_err(|error| (QuarantineReason::BadCorrection, word(error)))?;
-        match (&self.envelope.content, correction) {
-            (Said::Unreadable { problem, .. }, _) => Err((QuarantineReason::Unreadable, problem)),
-            (Said::Event(event), None) => Ok(Cow::Borrowed(event)),
-            (Said::Event(event), Some(correction)) => {
+        match (self.said(), &self.envelope.content, correction) {
+            (None, Said::Unreadable { problem, .. }, _) if problem.starts_with(UNKNOWN_TYPE) => {
+                Err((QuarantineReason::UnknownEventType, problem))
+            }
+            (None, Said::Unreadable { problem, .. }, _) => Err((QuarantineReason::Unreadable, problem)),
+            (None, Said::Event(event), _) | (Some(event), _, None) => Ok(Cow::Borrowed(event)),
+            (Some(event), _, Some(correction)) => {
                 let username = Username::new(&correction.content.username);
                 let username = username.map_err(|_| (QuarantineReason::BadCorrection, "username"))?;
                 let user = UserReference { username, ..event.user.clone() };
@@ -165,7 +197,7 @@ impl Statement {
     /// What the callback's binding proves. It was made for the user that the callback names; where two operators say that it
     /// is about another, it proves nothing of that one, but a forged one stays forged.
     pub fn binding(&self, keys: &[Key]) -> Binding {
-        let Some(event) = self.envelope.event() else { return Binding::Absent };
+        let Some(event) = self.said() else { return Binding::Absent };
         match (&self.correction, Binding::check(event.binding.as_ref(), &event.user, keys)) {
             (Ok(Some(_)), Binding::Absent | Binding::StartedAt(_) | Binding::ClaimedAt(..)) => {
                 Binding::Vouched
@@ -182,8 +214,16 @@ impl Statement {
         binding: Binding,
         now: Timestamp,
     ) -> Facts<'a> {
-        let age = now.since(self.envelope.received_at);
-        Facts { event, body_sha256: &self.envelope.body_sha256, age, user, binding }
+        Facts {
+            event,
+            body_sha256: &self.envelope.body_sha256,
+            meaning: Meaning::of(event),
+            received_at: self.envelope.received_at,
+            age: now.since(self.envelope.received_at),
+            fetched_at_sign_up: self.envelope.key_id == FETCHED_KEY_ID,
+            user,
+            binding,
+        }
     }
 }
 

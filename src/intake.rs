@@ -1,20 +1,23 @@
 //! The front door: authenticate, read, enqueue, answer.
 //!
-//! The order of work is fixed, and nothing may come earlier: size, then what kind of request it is, one signature of
-//! each kind, the timestamp's form, the MAC, freshness, the body, the envelope, the queue, the answer. Before the MAC
+//! The order of work is fixed, and nothing may come earlier: size, then path and method, one signature of each kind, the timestamp's form, the MAC, freshness, the body, the envelope, the queue, the answer. Before the MAC
 //! holds nothing is parsed, nothing is queued and no byte of the body reaches a log.
 
 use std::time::Duration;
 
 use crate::audit::{AuditCode, AuditRecord};
-use crate::delivery::{AuthenticationError, Delivery, Freshness, HeaderFields, SignatureProfile, Verified};
-use crate::envelope::{BodyDigest, Content, Envelope};
+use crate::delivery::{
+    AuthenticationError, Delivery, Freshness, HeaderFields, NoResult, Reading, SignatureProfile, Verified,
+};
+use crate::envelope::{BodyDigest, Content, Envelope, ReceiptId, receipt_of};
 use crate::key_cache::{KeyCache, Refresh};
 use crate::key_ring::KeyRing;
 use crate::ports::{
     AuditSink, CallbackQueue, Clock, Deadline, KeyStore, KeyStoreError, OutgoingMessage, QueueError,
 };
 use crate::timestamp::Timestamp;
+use crate::verification::{EventId, EventType};
+use crate::vocabulary::EventTypes;
 
 mod answer;
 
@@ -33,6 +36,7 @@ pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(10);
 pub const ENQUEUE_BUDGET: Duration = Duration::from_millis(500);
 
 /// A request, whatever front door it came through.
+#[derive(Default)]
 pub struct Request {
     /// The method, in capitals.
     pub method: String,
@@ -44,6 +48,8 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// The trace id.
     pub trace_id: Option<String>,
+    /// Set where it came in a form that is not supported: which.
+    pub unsupported: Option<&'static str>,
 }
 
 /// The front door.
@@ -58,6 +64,8 @@ pub struct Intake<Q, S, A, C> {
     pub clock: C,
     /// How callbacks are signed.
     pub profile: SignatureProfile,
+    /// What the operator has said of event types.
+    pub event_types: EventTypes,
 }
 
 /// Why a callback was not taken in.
@@ -97,7 +105,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
     pub async fn answer(&self, request: &Request, deadline: Deadline) -> Answer {
         let received_at = self.clock.now();
         let (record, answer) = match self.take_in(request, received_at, deadline).await {
-            Ok((envelope, record)) => (record, Answer::accepted(&envelope)),
+            Ok(taken) => taken,
             Err(turned) => turned.record_and_answer(received_at),
         };
         // What is not recorded was not accepted: the sender sends again, and the queue drops the second one.
@@ -112,20 +120,68 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
         request: &Request,
         received_at: Timestamp,
         deadline: Deadline,
-    ) -> Result<(Envelope, AuditRecord), Turned> {
-        let body = screen(request).map_err(Turned::Away)?;
-        let delivery = Delivery::read(&self.profile, &request.headers, body)?;
+    ) -> Result<(AuditRecord, Answer), Turned> {
+        let (body, form) = screen(request).map_err(Turned::Away)?;
+        // What a body is called does not matter where it is signed; where it is not, that is the better thing to say.
+        let unauthentic = |turned| match (turned, form) {
+            (Turned::Refused(_), Form::Other) => Turned::Away(Rejection::UnsupportedMediaType),
+            (turned, _) => turned,
+        };
+        let delivery = Delivery::read(&self.profile, &request.headers, body);
+        let delivery = delivery.map_err(|error| unauthentic(error.into()))?;
         let (delivery, ring) = tokio::select! {
             biased;
-            verified = self.verify(&delivery, received_at) => verified?,
+            verified = self.verify(&delivery, received_at) => verified.map_err(unauthentic)?,
             () = self.clock.sleep(deadline.remaining(received_at).saturating_sub(ENQUEUE_BUDGET)) => {
                 return Err(Turned::out_of_time());
             }
         };
-        let envelope = envelop(&delivery, received_at, request.trace_id.clone());
+        let read = delivery.read_body(received_at, &self.event_types);
+        let accepted = Accepted {
+            received_at,
+            key_id: delivery.key_id().to_owned(),
+            body_sha256: BodyDigest::of(delivery.body()),
+            trace_id: request.trace_id.clone(),
+        };
+        let (envelope, record) = match read {
+            Ok(Reading::NoResult(kind, event_type)) => {
+                let record = accepted.record_of_no_result(kind, &event_type, delivery.message_id());
+                let answer = Answer::receipt(
+                    &accepted,
+                    &accepted.receipt_id(delivery.message_id()),
+                    delivery.message_id(),
+                );
+                return Ok((Self::marked(record, &delivery, form), answer));
+            }
+            Ok(Reading::Event(event, left_out)) => {
+                let envelope = accepted.envelope(Content::Event(*event));
+                let mut record = AuditRecord::new(AuditCode::Accepted, received_at).about(&envelope);
+                record.left_out = left_out.into_iter().map(str::to_owned).collect();
+                (envelope, record)
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                let record = AuditRecord::new(AuditCode::AcceptedUnreadable, received_at);
+                let record = record.because("unreadable").detail(problem.clone());
+                let content = Content::Unreadable {
+                    body: delivery.body().to_vec(),
+                    message_id: delivery.message_id().cloned(),
+                    problem,
+                };
+                let envelope = accepted.envelope(content);
+                let record = record.about(&envelope);
+                (envelope, record)
+            }
+        };
         self.enqueue(&envelope, &ring, deadline).await?;
-        let record = accepted_record(&envelope, &delivery, received_at);
-        Ok((envelope, record))
+        Ok((Self::marked(record, &delivery, form), Answer::accepted(&envelope)))
+    }
+
+    /// The record, with what is to be said of the request itself.
+    fn marked(mut record: AuditRecord, delivery: &Delivery<'_, Verified>, form: Form) -> AuditRecord {
+        record.unbound_timestamp = delivery.freshness() == Freshness::Unbound;
+        record.content_type = matches!(form, Form::Other).then_some("other");
+        record
     }
 
     /// Verifies with the ring at hand, and once more with a newer one where no key matched: a key that was just added
@@ -170,22 +226,35 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
     }
 }
 
-/// What kind of request it is; gives the body of a callback.
-fn screen(request: &Request) -> Result<&[u8], Rejection> {
+/// What the content type says of a body.
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Other,
+}
+
+/// What kind of request it is; gives the body of a callback, and what it is called.
+fn screen(request: &Request) -> Result<(&[u8], Form), Rejection> {
     let body = request.body.as_deref();
     if body.is_some_and(|body| body.len() > MAXIMUM_BODY_BYTES) {
         return Err(Rejection::TooLarge);
     }
-    if request.path != CALLBACK_PATH {
+    if let Some(event) = request.unsupported {
+        return Err(Rejection::UnsupportedEvent(event));
+    }
+    if !is_path(&request.path, CALLBACK_PATH) {
         return Err(Rejection::NotFound);
     }
     if request.method != "POST" {
         return Err(Rejection::MethodNotAllowed);
     }
-    if !request.headers.single("content-type").is_some_and(is_json) {
-        return Err(Rejection::UnsupportedMediaType);
-    }
-    body.ok_or(Rejection::NotBase64)
+    let json = request.headers.single("content-type").is_some_and(is_json);
+    Ok((body.ok_or(Rejection::NotBase64)?, if json { Form::Json } else { Form::Other }))
+}
+
+/// Whether a request's path is this one, with or without a slash behind it.
+pub(crate) fn is_path(requested: &str, path: &str) -> bool {
+    requested.strip_suffix('/').unwrap_or(requested) == path
 }
 
 /// `application/json`, or a type built on it (RFC 6839), with or without parameters.
@@ -196,34 +265,47 @@ pub(crate) fn is_json(content_type: &str) -> bool {
     essence == "application/json" || plus_json
 }
 
-fn envelop(delivery: &Delivery<'_, Verified>, received_at: Timestamp, trace_id: Option<String>) -> Envelope {
-    let content = match delivery.event(received_at) {
-        Ok(event) => Content::Event(event),
-        Err(error) => Content::Unreadable {
-            body: delivery.body().to_vec(),
-            message_id: delivery.message_id().cloned(),
-            problem: error.to_string(),
-        },
-    };
-    Envelope {
-        received_at,
-        key_id: delivery.key_id().to_owned(),
-        body_sha256: BodyDigest::of(delivery.body()),
-        trace_id,
-        content,
-    }
+/// What is known of an authentic callback, whatever it says.
+struct Accepted {
+    received_at: Timestamp,
+    key_id: String,
+    body_sha256: BodyDigest,
+    trace_id: Option<String>,
 }
 
-fn accepted_record(envelope: &Envelope, delivery: &Delivery<'_, Verified>, at: Timestamp) -> AuditRecord {
-    let record = match &envelope.content {
-        Content::Event(_) => AuditRecord::new(AuditCode::Accepted, at),
-        Content::Unreadable { problem, .. } => {
-            AuditRecord::new(AuditCode::AcceptedUnreadable, at).because("unreadable").detail(problem)
-        }
-    };
-    let mut record = record.about(envelope);
-    record.unbound_timestamp = delivery.freshness() == Freshness::Unbound;
-    record
+impl Accepted {
+    fn envelope(self, content: Content) -> Envelope {
+        let Self { received_at, key_id, body_sha256, trace_id } = self;
+        Envelope { received_at, key_id, body_sha256, trace_id, content }
+    }
+
+    fn receipt_id(&self, message_id: Option<&EventId>) -> ReceiptId {
+        receipt_of(message_id, &self.body_sha256)
+    }
+
+    /// Nobody is changed by it, so nothing is enqueued: the record is all that becomes of it.
+    fn record_of_no_result(
+        &self,
+        kind: NoResult,
+        event_type: &EventType,
+        message_id: Option<&EventId>,
+    ) -> AuditRecord {
+        let (code, reason) = match kind {
+            NoResult::SenderTest => (AuditCode::SenderTest, None),
+            NoResult::Administrative => (AuditCode::Ignored, Some("event_type")),
+            NoResult::Progress => (AuditCode::Ignored, Some("progress")),
+        };
+        let mut record = AuditRecord::new(code, self.received_at);
+        record.reason = reason.map(str::to_owned);
+        record.event_type = Some(event_type.to_string());
+        record.of_callback(
+            &self.receipt_id(message_id),
+            message_id,
+            &self.body_sha256,
+            &self.key_id,
+            self.trace_id.as_ref(),
+        )
+    }
 }
 
 impl Turned {

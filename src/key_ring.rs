@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::envelope::{FEDERATION_KEY_ID, FETCHED_KEY_ID};
 use crate::secret::{BASE64_SECRET_PREFIX, MINIMUM_SECRET_BYTES, Secret, SecretError};
 use crate::strict_json::{self, JsonError};
 use crate::timestamp::Timestamp;
@@ -70,7 +71,10 @@ impl fmt::Display for KeyRingError {
             Problem::Json(error) => error.fmt(f),
             Problem::Missing(what) => write!(f, "{what} is missing"),
             Problem::WrongType(what) => write!(f, "it must be {what}"),
-            Problem::BadId => f.write_str("the id must be 1 to 64 of A-Z a-z 0-9 . _ -, and no secret"),
+            Problem::BadId => write!(
+                f,
+                "the id must be 1 to 64 of A-Z a-z 0-9 . _ -, no secret, and not {FETCHED_KEY_ID} or {FEDERATION_KEY_ID}"
+            ),
             Problem::DuplicateId => f.write_str("another key of this purpose has the same id"),
             Problem::TooMany => write!(f, "it holds more than {MAXIMUM_KEYS} keys; remove those not used"),
             Problem::Secret(SecretError::NotBase64) => {
@@ -81,6 +85,7 @@ impl fmt::Display for KeyRingError {
                 "the secret has {bytes} bytes, but must have at least {MINIMUM_SECRET_BYTES}; \
                  `idvctl keys new` makes good ones"
             ),
+            Problem::Secret(SecretError::Wrapped(wrapping)) => f.write_str(wrapping.advice()),
             Problem::NotAfter => f.write_str("not_after must be RFC 3339, like 2027-01-01T00:00:00Z"),
             // Its name is not told: where a secret slipped out of its place, that could be the secret.
             Problem::Unknown(known) => write!(f, "it has a member other than {}", known.join(", ")),
@@ -185,8 +190,9 @@ fn key(value: &Value, place: &str) -> Result<Key, KeyRingError> {
     if id.is_empty() || id.len() > 64 || !id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err(fail(place, Problem::BadId));
     }
-    // Ids are logged: one that looks like a secret has changed places with it.
-    if id.starts_with(BASE64_SECRET_PREFIX) {
+    // Ids are logged: one that looks like a secret has changed places with it. And what did not come as a callback is told by
+    // the id of its key, which no key may have.
+    if id.starts_with(BASE64_SECRET_PREFIX) || [FETCHED_KEY_ID, FEDERATION_KEY_ID].contains(&id) {
         return Err(fail(place, Problem::BadId));
     }
     let place = format!("{place} ({id:?})");

@@ -12,7 +12,7 @@
 //!
 //! | tier | modules | may import |
 //! |---|---|---|
-//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`key_ring`], [`delivery`], [`proofing`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
+//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`vocabulary`], [`key_ring`], [`delivery`], [`proofing`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
 //! | use cases | [`key_cache`], [`intake`], [`settlement`], [`triggers`], [`redrive`], [`preflight`], [`trail`] | pure, ports |
 //! | adapters | [`lambda`], [`aws`], [`onekosmos`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
@@ -51,3 +51,4 @@ pub mod timestamp;
 pub mod trail;
 pub mod triggers;
 pub mod verification;
+pub mod vocabulary;

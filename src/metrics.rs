@@ -20,6 +20,10 @@ pub enum Metric {
     AcceptedUnreadable,
     /// Messages that SQS took: `Accepted`, `AcceptedUnreadable` and `Asserted` together.
     Enqueued,
+    /// Authentic callbacks that tell no result, by their type.
+    Ignored,
+    /// Authentic callbacks that are a sender's test.
+    SenderTest,
     /// Callbacks that were not authenticated, by cause.
     Refused,
     /// Requests that were no callback at all, by cause.
@@ -44,6 +48,10 @@ pub enum Metric {
     Duplicate,
     /// Sessions that ran out, of nobody who is here.
     Unclaimed,
+    /// Messages whose type tells no result, as the operator has said.
+    Skipped,
+    /// Optional fields that were left out because they are odd; messages that a pool without a history took.
+    LeftOut,
     /// Synthetic callbacks that came through.
     Probed,
     /// Messages that went to the dead letters, by reason.
@@ -82,17 +90,23 @@ pub enum Metric {
     StepUpFailed,
     /// Of all these, those where 1Kosmos was not to be had.
     ProviderFaults,
+    /// Errors that a trigger answered with on purpose, for a reason that whoever asks can bring about.
+    ExplainedErrors,
+    /// Answers of 503 by the session endpoint for a reason that lies with whoever asks or with the provider.
+    ExplainedUnavailable,
     /// Federated sign-ins that told their level in no form that is known.
     FederationUnreadable,
 }
 
 impl Metric {
     /// Every metric, for tables and tests.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 42] = [
         Self::Received,
         Self::Accepted,
         Self::AcceptedUnreadable,
         Self::Enqueued,
+        Self::Ignored,
+        Self::SenderTest,
         Self::Refused,
         Self::Rejected,
         Self::Deferred,
@@ -105,6 +119,8 @@ impl Metric {
         Self::Superseded,
         Self::Duplicate,
         Self::Unclaimed,
+        Self::Skipped,
+        Self::LeftOut,
         Self::Probed,
         Self::Quarantined,
         Self::Suspicious,
@@ -124,6 +140,8 @@ impl Metric {
         Self::StepUpPending,
         Self::StepUpFailed,
         Self::ProviderFaults,
+        Self::ExplainedErrors,
+        Self::ExplainedUnavailable,
         Self::FederationUnreadable,
     ];
 
@@ -134,6 +152,8 @@ impl Metric {
             Self::Accepted => "Accepted",
             Self::AcceptedUnreadable => "AcceptedUnreadable",
             Self::Enqueued => "Enqueued",
+            Self::Ignored => "Ignored",
+            Self::SenderTest => "SenderTest",
             Self::Refused => "Refused",
             Self::Rejected => "Rejected",
             Self::Deferred => "Deferred",
@@ -146,6 +166,8 @@ impl Metric {
             Self::Superseded => "Superseded",
             Self::Duplicate => "Duplicate",
             Self::Unclaimed => "Unclaimed",
+            Self::Skipped => "Skipped",
+            Self::LeftOut => "LeftOut",
             Self::Probed => "Probed",
             Self::Quarantined => "Quarantined",
             Self::Suspicious => "Suspicious",
@@ -165,6 +187,8 @@ impl Metric {
             Self::StepUpPending => "StepUpPending",
             Self::StepUpFailed => "StepUpFailed",
             Self::ProviderFaults => "ProviderFaults",
+            Self::ExplainedErrors => "ExplainedErrors",
+            Self::ExplainedUnavailable => "ExplainedUnavailable",
             Self::FederationUnreadable => "FederationUnreadable",
         }
     }
@@ -200,6 +224,19 @@ pub const SUSPICIOUS: [QuarantineReason; 6] = [
 /// The reason of a record where 1Kosmos was not to be had.
 pub const PROVIDER: &str = "provider";
 
+/// The reason of a record where 1Kosmos is there and does not take what it was asked.
+pub const PROVIDER_REFUSED: &str = "provider_refused";
+
+/// The reason of a record where the user pool could not be asked.
+pub const DIRECTORY: &str = "directory";
+
+/// Reasons of ours, which nobody outside can bring about.
+const OURS: [&str; 7] =
+    ["key_store", "queue", "binding_key", "seal", "no_random_bytes", "audit", "unreadable_event"];
+
+/// Reasons that lie with the provider, or with the time that it takes.
+const OUTSIDE: [&str; 2] = [PROVIDER, "out_of_time"];
+
 /// Error codes by which AWS says "slower".
 const THROTTLING: [&str; 7] = [
     "KmsThrottled",
@@ -221,8 +258,22 @@ pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
     if record.kind() == AuditCode::Retried && THROTTLING.iter().any(|code| reason.ends_with(code)) {
         metrics.push(Metric::Throttled);
     }
-    if reason == PROVIDER {
+    if [PROVIDER, PROVIDER_REFUSED].contains(&reason) {
         metrics.push(Metric::ProviderFaults);
+    }
+    if !record.left_out.is_empty() {
+        metrics.push(Metric::LeftOut);
+    }
+    // A deployment is rolled back for what only we can cause, and by nobody on the internet.
+    if record.answered_with_error && !OURS.contains(&reason) {
+        metrics.push(Metric::ExplainedErrors);
+    }
+    let throttled =
+        record.detail.as_deref().is_some_and(|detail| THROTTLING.iter().any(|code| detail.ends_with(code)));
+    if record.kind() == AuditCode::SessionWithheld
+        && (OUTSIDE.contains(&reason) || (reason == DIRECTORY && throttled))
+    {
+        metrics.push(Metric::ExplainedUnavailable);
     }
     if record.synthetic {
         // The vendor's silence must show, whatever we send ourselves.
@@ -266,6 +317,9 @@ fn of_code(code: AuditCode) -> Vec<Metric> {
         AuditCode::AcceptedUnreadable => {
             vec![Metric::Received, Metric::AcceptedUnreadable, Metric::Enqueued, Metric::KeyUse]
         }
+        // They show that the sender is there, and wake nobody.
+        AuditCode::Ignored => vec![Metric::Received, Metric::Accepted, Metric::Ignored, Metric::KeyUse],
+        AuditCode::SenderTest => vec![Metric::Received, Metric::SenderTest, Metric::KeyUse],
         AuditCode::Refused => vec![Metric::Received, Metric::Refused],
         AuditCode::Rejected => vec![Metric::Received, Metric::Rejected],
         AuditCode::Deferred => vec![Metric::Received, Metric::Deferred],
@@ -277,6 +331,7 @@ fn of_code(code: AuditCode) -> Vec<Metric> {
         AuditCode::Settled(Settled::Superseded) => vec![Metric::Superseded],
         AuditCode::Settled(Settled::Duplicate) => vec![Metric::Duplicate],
         AuditCode::Settled(Settled::Unclaimed) => vec![Metric::Unclaimed],
+        AuditCode::Settled(Settled::Skipped) => vec![Metric::Skipped],
         AuditCode::Probed => vec![Metric::Probed],
         AuditCode::Quarantined => vec![Metric::Quarantined],
         AuditCode::Retried => vec![Metric::Retried],

@@ -10,9 +10,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use tokio::sync::Mutex;
 
-use crate::envelope::BodyDigest;
 use crate::ports::{ApiKeyStore, Clock, Fault, ProofingProvider, ProviderError};
 use crate::proofing::{
     Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, ReasonCode, SessionRequest,
@@ -170,7 +170,9 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
             last = match attempt {
                 Ok(body) => return Ok(body),
                 Err(Failed::NotFound) => return Err(ProviderError::NotFound),
-                Err(Failed::Refused(status)) => return Err(fault(&status.to_string())),
+                Err(Failed::Refused(status)) => {
+                    return Err(ProviderError::Refused(Fault::new(call.name, &status.to_string())));
+                }
                 Err(Failed::Unauthorized) => fault("401"),
                 Err(Failed::Passing(code)) => fault(code),
             };
@@ -231,11 +233,10 @@ impl<K: ApiKeyStore, C: Clock> ProofingProvider for OneKosmos<K, C> {
         &self,
         session: &SessionId,
         within: Duration,
-    ) -> Result<(SessionResult, BodyDigest), ProviderError> {
-        let path = format!("/v1/verify/sessions/{session}/result");
+    ) -> Result<SessionResult, ProviderError> {
+        let path = format!("/v1/verify/sessions/{}/result", segment(session.as_str()));
         let body = self.call(Call::get(RESULT, path), within).await?;
-        let result = SessionResult::read(&body, self.clock.now());
-        Ok((result.map_err(|error| bad(RESULT, &error))?, BodyDigest::of(&body)))
+        SessionResult::read(&body, self.clock.now()).map_err(|error| bad(RESULT, &error))
     }
 
     async fn start_step_up(
@@ -255,7 +256,7 @@ impl<K: ApiKeyStore, C: Clock> ProofingProvider for OneKosmos<K, C> {
         challenge: &ChallengeId,
         within: Duration,
     ) -> Result<ChallengeResult, ProviderError> {
-        let path = format!("/v1/auth/stepup/{}/result", challenge.as_str());
+        let path = format!("/v1/auth/stepup/{}/result", segment(challenge.as_str()));
         let body = self.call(Call::get(ANSWER, path), within).await?;
         ChallengeResult::read(&body).map_err(|error| bad(ANSWER, &error))
     }
@@ -269,6 +270,13 @@ impl<'c> Call<'c> {
     fn get(name: &'static str, path: String) -> Self {
         Self { name, method: Method::GET, path, idempotency: None, body: String::new() }
     }
+}
+
+/// A segment of a path: an id may hold what means something there.
+fn segment(id: &str) -> PercentEncode<'_> {
+    /// What stands in a segment as it is: the unreserved characters (RFC 3986 section 2.3).
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(id, RESERVED)
 }
 
 fn bad(call: &'static str, error: &impl std::fmt::Display) -> ProviderError {

@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use crate::assurance::{AttributeChange, UserRecord};
 use crate::audit::{AuditRecord, ChangeCall};
-use crate::envelope::BodyDigest;
 use crate::key_ring::{KeyRing, KeyRingError};
 use crate::proofing::{
     Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, ReasonCode, SessionRequest,
     SessionResult,
 };
 use crate::timestamp::Timestamp;
+pub use crate::verification::Person;
 use crate::verification::{SessionId, Subject, UserReference};
 
 /// A call that failed: which, and the service's code for it. Never its message, which can quote what was sent.
@@ -46,24 +46,21 @@ impl fmt::Display for Fault {
 
 /// The users.
 pub trait UserDirectory: Send + Sync {
-    /// Finds a user by name; an alias finds one, too.
+    /// Finds a user by name; an alias, `sub` among them, finds one, too.
     fn find(
         &self,
         user: &UserReference,
     ) -> impl Future<Output = Result<Option<UserRecord>, DirectoryError>> + Send;
 
-    /// Makes all the changes, or none.
+    /// Makes all the changes to this very person, or none.
     fn write(
         &self,
-        user: &UserReference,
+        user: &Person<'_>,
         changes: &[AttributeChange],
     ) -> impl Future<Output = Result<ChangeCall, DirectoryError>> + Send;
 
-    /// Confirms an unconfirmed user.
-    fn confirm(
-        &self,
-        user: &UserReference,
-    ) -> impl Future<Output = Result<ChangeCall, DirectoryError>> + Send;
+    /// Confirms this very person, who is unconfirmed.
+    fn confirm(&self, user: &Person<'_>) -> impl Future<Output = Result<ChangeCall, DirectoryError>> + Send;
 }
 
 /// Why a call to the directory failed.
@@ -320,12 +317,12 @@ pub trait ProofingProvider: Send + Sync {
         within: Duration,
     ) -> impl Future<Output = Result<OpenedSession, ProviderError>> + Send;
 
-    /// The result of a proofing session, and the digest of the answer that told it.
+    /// The result of a proofing session.
     fn session_result(
         &self,
         session: &SessionId,
         within: Duration,
-    ) -> impl Future<Output = Result<(SessionResult, BodyDigest), ProviderError>> + Send;
+    ) -> impl Future<Output = Result<SessionResult, ProviderError>> + Send;
 
     /// Starts a step-up challenge; the same key gives the same challenge.
     fn start_step_up(
@@ -349,6 +346,8 @@ pub trait ProofingProvider: Send + Sync {
 pub enum ProviderError {
     /// It does not know this session or challenge.
     NotFound,
+    /// It is there, and does not take what was asked: the same will not be answered later either.
+    Refused(Fault),
     /// It is not to be had: no answer in time, an error of its own, a key that it does not take, an answer that is none.
     Failed(Fault),
 }

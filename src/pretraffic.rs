@@ -149,6 +149,7 @@ impl<V: FunctionVersions, S: KeyStore, C: Clock> PreTraffic<V, S, C> {
                     username: Username::new(SYNTHETIC_POOL).map_err(malformed)?,
                 },
                 outcome: Outcome::InReview,
+                unknown_type: None,
                 binding: None,
             }),
         };

@@ -5,14 +5,15 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::delivery::{PayloadError, hex, parse_payload};
+use crate::delivery::{NoResult, PayloadError, Reading, Unreadable, hex, parse_payload};
 use crate::key_ring::Key;
-use crate::strict_json;
+use crate::strict_json::{self, Member, Members};
 use crate::timestamp::Timestamp;
-use crate::verification::{BindingToken, SessionId, Subject, UserReference, VerificationEvent};
+use crate::verification::{BindingToken, Outcome, SessionId, Subject, UserReference, VerificationEvent};
+use crate::vocabulary::{self, EventTypes, Status};
 
 /// How long a person has for a step-up challenge, in seconds. The pool's app client must keep a sign-in open for as long
 /// (`AuthSessionValidity`, 3 to 15 minutes).
@@ -53,9 +54,18 @@ impl IdempotencyKey {
 }
 
 /// The promise that a browser makes at sign-up, and later keeps by showing what it is the digest of: base64url of SHA-256, as
-/// `S256` of PKCE (RFC 7636 section 4.2). It is on the user as `custom:idv_claim`.
-#[derive(Clone, PartialEq, Eq)]
+/// `S256` of PKCE (RFC 7636 section 4.2). It is on the user as `custom:idv_claim`. Two are the same without regard to case: an
+/// attribute's value may come back in another one, and 43 letters tell enough without.
+#[derive(Clone)]
 pub struct Claim(String);
+
+impl PartialEq for Claim {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Claim {}
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,8 +186,8 @@ impl OpenedSession {
     /// [`BadAnswer`] names the member.
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let answer = object(body)?;
-        let id = member(&answer, &["session_id", "sessionId"]).and_then(Value::as_str);
-        let id = id.and_then(|id| SessionId::new(id).ok()).ok_or(BadAnswer("session_id"))?;
+        let id = member(&answer, &["session_id", "sessionId"]).and_then(name);
+        let id = id.and_then(|id| SessionId::new(&id).ok()).ok_or(BadAnswer("session_id"))?;
         Ok(Self { id, link: link(&answer, &["session_url", "url"])? })
     }
 }
@@ -196,11 +206,15 @@ impl SessionResult {
     /// # Errors
     /// [`PayloadError`], as of a callback.
     pub fn read(body: &[u8], now: Timestamp) -> Result<Self, PayloadError> {
-        let answer = strict_json::read_object(body).map_err(PayloadError::Json)?;
-        if answer.get("status").and_then(Value::as_str) == Some("pending") {
-            return Ok(Self::Pending);
-        }
-        Ok(Self::Ended(Box::new(parse_payload(body, None, now)?)))
+        Ok(match parse_payload(body, None, now, &EventTypes::default()) {
+            Ok(Reading::Event(event, _)) if event.outcome == Outcome::InProgress => Self::Pending,
+            Ok(Reading::Event(event, _)) => Self::Ended(event),
+            Ok(Reading::NoResult(NoResult::Progress, _)) => Self::Pending,
+            Ok(Reading::NoResult(..)) => {
+                return Err(PayloadError::Field("event_type", Unreadable::Malformed));
+            }
+            Err(error) => return Err(error),
+        })
     }
 }
 
@@ -262,7 +276,7 @@ impl Challenge {
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let answer = object(body)?;
         let link = link(&answer, &["challenge_url"])?;
-        let id = ChallengeId::new(text(&answer, "challenge_id")?).ok_or(BadAnswer("challenge_id"))?;
+        let id = ChallengeId::new(&text(&answer, "challenge_id")?).ok_or(BadAnswer("challenge_id"))?;
         Ok(Self { id, link })
     }
 }
@@ -274,6 +288,8 @@ pub enum ChallengeResult {
     Pending,
     /// The person did not answer in time.
     Expired,
+    /// The word for it is a "no", whatever the flags say: somebody shows their face, and then refuses.
+    Denied,
     /// The person answered.
     Completed(Answered),
 }
@@ -298,46 +314,73 @@ impl ChallengeResult {
     /// [`BadAnswer`] names the member.
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let answer = object(body)?;
-        let flag = |name| answer.get(name).and_then(Value::as_bool).ok_or(BadAnswer(name));
-        let answered = ["match_result", "liveness_verified"].iter().any(|name| answer.contains_key(*name));
-        match member(&answer, &["status"]).map(Value::as_str) {
-            Some(Some("pending" | "in_progress")) => Ok(Self::Pending),
-            Some(Some("expired")) => Ok(Self::Expired),
-            None if !answered => Ok(Self::Pending),
-            // What the word says counts for nothing: match, liveness, challenge and subject decide.
-            None | Some(Some("completed" | "success" | "approved" | "declined" | "failed")) => {
-                let challenge = ChallengeId::new(text(&answer, "challenge_id")?);
-                Ok(Self::Completed(Answered {
-                    challenge: challenge.ok_or(BadAnswer("challenge_id"))?,
-                    subject: Subject::new(text(&answer, "user_id")?).map_err(|_| BadAnswer("user_id"))?,
-                    match_result: flag("match_result")?,
-                    liveness_verified: flag("liveness_verified")?,
-                }))
+        let flag = |name| match answer.get(name) {
+            Some(Member::Flag(flag)) => Ok(flag),
+            _ => Err(BadAnswer(name)),
+        };
+        let answered = ["match_result", "liveness_verified"].iter().any(|name| answer.get(name).is_some());
+        let mut said_completed = false;
+        let word = match member(&answer, &["status"]) {
+            None => None,
+            Some(Member::Text(Some(word)))
+                if COMPLETED.iter().any(|known| known.eq_ignore_ascii_case(&word)) =>
+            {
+                said_completed = true;
+                None
             }
-            Some(_) => Err(BadAnswer("status")),
+            Some(Member::Text(Some(word))) => Some(vocabulary::status(&word).ok_or(BadAnswer("status"))?),
+            Some(_) => return Err(BadAnswer("status")),
+        };
+        match word {
+            Some(Status::InProgress | Status::InReview) => return Ok(Self::Pending),
+            Some(Status::Expired) => return Ok(Self::Expired),
+            Some(Status::Declined | Status::Abandoned) => return Ok(Self::Denied),
+            None if !said_completed && !answered => return Ok(Self::Pending),
+            // A "yes" is told by word, match and liveness together.
+            Some(Status::Approved) | None => {}
         }
+        let challenge = ChallengeId::new(&text(&answer, "challenge_id")?);
+        Ok(Self::Completed(Answered {
+            challenge: challenge.ok_or(BadAnswer("challenge_id"))?,
+            subject: Subject::new(&text(&answer, "user_id")?).map_err(|_| BadAnswer("user_id"))?,
+            match_result: flag("match_result")?,
+            liveness_verified: flag("liveness_verified")?,
+        }))
     }
 }
+
+/// The word of a challenge that was answered, which tells nothing of how.
+const COMPLETED: [&str; 2] = ["completed", "answered"];
 
 /// A member under any of its names; `null` is the same as not there.
-fn member<'m>(map: &'m Map<String, Value>, names: &[&str]) -> Option<&'m Value> {
-    names.iter().find_map(|name| map.get(*name)).filter(|value| !value.is_null())
+fn member<'m>(members: &Members<'m>, names: &[&str]) -> Option<Member<'m>> {
+    names.iter().filter_map(|name| members.get(name)).find(|value| !matches!(value, Member::Null))
 }
 
-fn link(map: &Map<String, Value>, names: &[&'static str]) -> Result<Option<PersonalLink>, BadAnswer> {
+fn link(members: &Members<'_>, names: &[&'static str]) -> Result<Option<PersonalLink>, BadAnswer> {
     let bad = BadAnswer(names.first().copied().unwrap_or_default());
-    match member(map, names) {
+    match member(members, names) {
         None => Ok(None),
-        Some(value) => value.as_str().and_then(PersonalLink::new).map(Some).ok_or(bad),
+        Some(Member::Text(Some(text))) => PersonalLink::new(&text).map(Some).ok_or(bad),
+        Some(_) => Err(bad),
     }
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, BadAnswer> {
-    strict_json::read_object(body).map_err(|_| BadAnswer("json"))
+fn object(body: &[u8]) -> Result<Members<'_>, BadAnswer> {
+    strict_json::read_members(body).map_err(|_| BadAnswer("json"))
 }
 
-fn text<'m>(map: &'m Map<String, Value>, name: &'static str) -> Result<&'m str, BadAnswer> {
-    map.get(name).and_then(Value::as_str).ok_or(BadAnswer(name))
+/// A name: a text, or a whole number as it is written.
+fn name(value: Member<'_>) -> Option<String> {
+    match value {
+        Member::Text(text) => text,
+        Member::Number(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(number.to_owned()),
+        _ => None,
+    }
+}
+
+fn text(members: &Members<'_>, field: &'static str) -> Result<String, BadAnswer> {
+    members.get(field).and_then(name).ok_or(BadAnswer(field))
 }
 
 #[cfg(test)]
@@ -369,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_by_match_and_liveness_whatever_the_word() {
+    fn an_answer_is_told_by_word_match_and_liveness() {
         let yes = r#""challenge_id":"c","user_id":"u","match_result":true,"liveness_verified":true"#;
         for body in [
             format!("{{{yes}}}"),
@@ -379,7 +422,21 @@ mod tests {
             let read = ChallengeResult::read(body.as_bytes());
             assert!(matches!(read, Ok(ChallengeResult::Completed(_))), "{body}");
         }
-        for body in ["{}", r#"{"status":"in_progress"}"#, r#"{"challenge_id":"c","user_id":"u"}"#] {
+        for word in ["declined", "Failed", "rejected", "denied", "cancelled"] {
+            for flags in ["", ",", &format!(",{yes}")] {
+                let body = format!(r#"{{"status":"{word}"{}}}"#, flags.trim_end_matches(','));
+                assert!(
+                    matches!(ChallengeResult::read(body.as_bytes()), Ok(ChallengeResult::Denied)),
+                    "{body}"
+                );
+            }
+        }
+        for body in [
+            "{}",
+            r#"{"status":"in_progress"}"#,
+            r#"{"status":"pending","x":"\ud800"}"#,
+            r#"{"challenge_id":"c","user_id":"u"}"#,
+        ] {
             assert!(matches!(ChallengeResult::read(body.as_bytes()), Ok(ChallengeResult::Pending)), "{body}");
         }
         let bare = super::OpenedSession::read(br#"{"sessionId":"vs_1"}"#);

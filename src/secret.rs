@@ -31,6 +31,57 @@ pub enum SecretError {
     NotBase64,
     /// It has fewer bytes than [`MINIMUM_SECRET_BYTES`].
     TooShort(usize),
+    /// It is a secret with something around it, or a key of another kind: taken as it is, no signature would ever match.
+    Wrapped(Wrapping),
+}
+
+/// What stands around a secret that was not copied alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// A blank or a line feed at its beginning or end.
+    Blanks,
+    /// Quotation marks.
+    Quotes,
+    /// Something before `whsec_`: the version of a signature (`v1,`), the name of a variable.
+    Prefix,
+    /// `whsec_` in capitals.
+    Capitals,
+    /// It is a key of the asymmetric scheme of Standard Webhooks: `whsk_` (private) or `whpk_` (public).
+    Asymmetric,
+}
+
+impl Wrapping {
+    /// What stands around this text, if anything does.
+    fn of(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let quotes = ['"', '\'', '`', '\u{201c}', '\u{201d}'];
+        if text.trim() != text {
+            Some(Self::Blanks)
+        } else if text.starts_with(quotes) && text.ends_with(quotes) {
+            Some(Self::Quotes)
+        } else if lower.contains("whsk_") || lower.contains("whpk_") {
+            Some(Self::Asymmetric)
+        } else if lower.starts_with(BASE64_SECRET_PREFIX) && !text.starts_with(BASE64_SECRET_PREFIX) {
+            Some(Self::Capitals)
+        } else if lower.contains(BASE64_SECRET_PREFIX) && !lower.starts_with(BASE64_SECRET_PREFIX) {
+            Some(Self::Prefix)
+        } else {
+            None
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Blanks => "the secret has blanks or line feeds around it; store it without them",
+            Self::Quotes => "the secret has quotation marks around it; store it without them",
+            Self::Prefix => "the secret has something before whsec_; store it from whsec_ on",
+            Self::Capitals => "the secret begins with WHSEC_ in capitals; it must begin with whsec_",
+            Self::Asymmetric => {
+                "the secret holds whsk_ or whpk_, a key of the asymmetric scheme; this profile needs the shared secret, whsec_"
+            }
+        }
+    }
 }
 
 /// An HMAC-SHA256 value: 32 bytes, compared in constant time.
@@ -41,8 +92,11 @@ impl Secret {
     /// Reads a secret as it is configured: `whsec_` and base64 (padded or not), or else the text's own bytes.
     ///
     /// # Errors
-    /// [`SecretError`] when the base64 is not valid or the secret is too short.
+    /// [`SecretError`] when the base64 is not valid, the secret is too short, or was not copied alone.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
+        if let Some(wrapping) = Wrapping::of(text) {
+            return Err(SecretError::Wrapped(wrapping));
+        }
         let bytes = match text.strip_prefix(BASE64_SECRET_PREFIX) {
             Some(encoded) => ANY_PADDING.decode(encoded).map_err(|_| SecretError::NotBase64)?,
             None => text.as_bytes().to_vec(),
@@ -120,7 +174,7 @@ impl Tag {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, SecretError};
+    use super::{Secret, SecretError, Wrapping};
 
     #[test]
     fn base64_secrets_may_be_padded_or_not() {
@@ -129,6 +183,27 @@ mod tests {
         let bare =
             Secret::parse("whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE").unwrap_or_else(|_| panic!("bare"));
         assert_eq!(padded.fingerprint(), bare.fingerprint());
+    }
+
+    #[test]
+    fn a_secret_that_was_not_copied_alone_is_refused() {
+        let good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for (wrapped, wrapping) in [
+            (format!(" {good}"), Wrapping::Blanks),
+            (format!("{good}\n"), Wrapping::Blanks),
+            ("a raw secret of many characters ".to_owned(), Wrapping::Blanks),
+            (format!("\"{good}\""), Wrapping::Quotes),
+            (format!("'{good}'"), Wrapping::Quotes),
+            (format!("v1,{good}"), Wrapping::Prefix),
+            (format!("WEBHOOK_SECRET={good}"), Wrapping::Prefix),
+            (format!("Bearer {good}"), Wrapping::Prefix),
+            (good.replace("whsec_", "WHSEC_"), Wrapping::Capitals),
+            (good.replace("whsec_", "whsk_"), Wrapping::Asymmetric),
+            (good.replace("whsec_", "whpk_"), Wrapping::Asymmetric),
+        ] {
+            assert_eq!(Secret::parse(&wrapped).err(), Some(SecretError::Wrapped(wrapping)), "{wrapped}");
+        }
+        assert!(Secret::parse(good).is_ok() && Secret::parse("a raw secret of many characters").is_ok());
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What a process prints: audit records, their metrics, and diagnostics of our own code. One JSON object a line, on
 //! standard output, which Lambda hands to CloudWatch Logs.
 //!
-//! Only events of this crate are let through, whatever the environment says: the SDK's and the HTTP stack's debug
-//! output holds whole requests.
+//! Only what this package says is let through, and the warnings of the Lambda runtime, whatever the environment says: the SDK's
+//! and the HTTP stack's debug output holds whole requests. A panic is told by its place alone, so the runtime's own line
+//! about it is not.
 
 use std::io::{self, Write as _};
 
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -17,6 +19,10 @@ use crate::metrics;
 use crate::ports::{AuditSink, Clock as _};
 use crate::timestamp::Timestamp;
 
+/// The crates of this package: the library and each program.
+const OURS: [&str; 7] =
+    ["idv_callback", "callback", "consumer", "triggers", "session", "pretraffic", "idvctl"];
+
 /// Starts the diagnostics of a Lambda function, and makes a panic print where it was and nothing of what it said.
 pub fn start() {
     std::panic::set_hook(Box::new(|panic| {
@@ -25,29 +31,13 @@ pub fn start() {
     }));
     let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
     let layer = layer.with_span_list(false).with_writer(io::stdout);
-    let ours = Targets::new().with_target("idv_callback", Level::INFO);
+    let ours = Targets::new()
+        .with_targets(OURS.map(|name| (name, Level::INFO)))
+        .with_target("lambda_runtime", Level::WARN)
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     let subscriber = tracing_subscriber::registry().with(layer).with(ours);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("diagnostics had been started before");
-    }
-}
-
-/// Runs a Lambda function on one thread (a function handles one event at a time; a second thread only costs), and logs
-/// what keeps it from starting.
-pub fn run_function<E: std::fmt::Display>(
-    function: impl Future<Output = Result<(), E>>,
-) -> std::process::ExitCode {
-    start();
-    let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(function).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match outcome {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error, "the function could not start");
-            std::process::ExitCode::FAILURE
-        }
     }
 }
 

@@ -37,7 +37,8 @@ impl Timestamp {
     /// # Errors
     /// [`NotRfc3339`] when the text is not of that form.
     pub fn parse(text: &str) -> Result<Self, NotRfc3339> {
-        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NotRfc3339)?;
+        // Letters may come in either case (RFC 3339 section 5.6, note).
+        let moment = OffsetDateTime::parse(&text.to_ascii_uppercase(), &Rfc3339).map_err(|_| NotRfc3339)?;
         let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
         i64::try_from(millis).map(Self::from_unix_millis).map_err(|_| NotRfc3339)
     }

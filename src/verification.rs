@@ -60,12 +60,12 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// The provider's id of one event: 1 to 128 of `A-Z a-z 0-9 . _ : -`.
-    EventId, |text| of(text, 128, is_token), opaque
+    /// The provider's id of one event: 1 to 256 visible ASCII characters (a UUID, a URN, a DID, base64).
+    EventId, |text| of(text, 256, |c| c.is_ascii_graphic()), opaque
 );
 identifier!(
-    /// The provider's id of one proofing session: 1 to 256 of `A-Z a-z 0-9 . _ : -`.
-    SessionId, |text| of(text, 256, is_token), opaque
+    /// The provider's id of one proofing session: 1 to 256 visible ASCII characters.
+    SessionId, |text| of(text, 256, |c| c.is_ascii_graphic()), opaque
 );
 identifier!(
     /// What a callback or the configuration names as a user pool: 1 to 128 of `A-Z a-z 0-9 . _ : -`. Whether it is one
@@ -89,6 +89,11 @@ identifier!(
 identifier!(
     /// The trust framework and its revision: `nist_800_63A-3`. 1 to 64 visible ASCII characters and blanks.
     Framework, |text| of(text, 64, |c| c.is_ascii_graphic() || c == ' ') && text.trim() == text, opaque
+);
+identifier!(
+    /// What a provider calls a kind of event: `verification.completed`. 1 to 64 letters, digits and `. _ : / -`, so that it
+    /// can stand in a log.
+    EventType, |text| of(text, 64, |c| c.is_ascii_alphanumeric() || "._:/-".contains(c)), opaque
 );
 identifier!(
     /// The proof that a session was opened for this very user, as it went out in the session's metadata; see
@@ -119,6 +124,13 @@ impl PoolId {
     /// Whether a callback for this pool is a synthetic one, sent to see that callbacks come through.
     pub fn is_synthetic(&self) -> bool {
         self.as_str() == SYNTHETIC_POOL
+    }
+}
+
+impl EventType {
+    /// What is told of a type that could be anything.
+    pub fn unprintable() -> Self {
+        Self("unprintable".to_owned())
     }
 }
 
@@ -162,6 +174,15 @@ pub struct UserReference {
     pub username: Username,
 }
 
+/// Who is changed. A name can be given up and taken by somebody else between two calls; `sub` stays with the person.
+#[derive(Clone, Copy)]
+pub struct Person<'a> {
+    /// The pool and the name.
+    pub reference: &'a UserReference,
+    /// `sub`, as it was read with the record.
+    pub sub: Option<&'a str>,
+}
+
 /// An identity or authenticator assurance level of NIST SP 800-63: 0 (none) to 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AssuranceLevel(u8);
@@ -179,6 +200,13 @@ impl AssuranceLevel {
             Ok(level @ 0..=3) => Ok(Self(level)),
             _ => Err(Malformed),
         }
+    }
+
+    /// Reads exactly one digit: nothing else was ever written into an attribute.
+    pub fn of_digit(text: &str) -> Option<Self> {
+        let mut letters = text.chars();
+        let (Some(letter), None) = (letters.next(), letters.next()) else { return None };
+        Self::new(letter.to_digit(10)?.into()).ok()
     }
 
     /// The number.
@@ -216,6 +244,20 @@ pub struct Approval {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Subject {
+    /// Whether it is the same subject. Without regard to case: an attribute's value may come back in another one.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl SessionId {
+    /// Whether it is the same session. Without regard to case: an attribute's value may come back in another one.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
 /// How a proofing session ended, or stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -229,6 +271,22 @@ pub enum Outcome {
     Abandoned,
     /// Somebody at the provider looks at it; another event will follow.
     InReview,
+    /// The person has begun and not ended; another event will follow.
+    InProgress,
+}
+
+impl Outcome {
+    /// The word for it: the canonical status word, and what stands in envelopes and audit records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approved(_) => "approved",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+            Self::Abandoned => "abandoned",
+            Self::InReview => "in_review",
+            Self::InProgress => "in_progress",
+        }
+    }
 }
 
 /// One thing that happened to one user's proofing session.
@@ -246,6 +304,23 @@ pub struct VerificationEvent {
     pub binding: Option<BindingToken>,
     /// How it ended.
     pub outcome: Outcome,
+    /// What the provider calls the event, where it is no type that is known to tell a result.
+    pub unknown_type: Option<EventType>,
+}
+
+impl VerificationEvent {
+    /// What the event says, in full and in one form: when, of which session, how it ended, to which level. The same event sent
+    /// again with members that nobody reads says the same. It leaves out whom it is about.
+    pub fn said(&self) -> String {
+        let said = format!("{}\n{}\n{}\n", self.occurred_at, self.session, self.outcome.word());
+        let Outcome::Approved(approval) = &self.outcome else { return said };
+        let aal = approval.aal.map(|level| level.to_string()).unwrap_or_default();
+        let evidence = approval.evidence.as_ref().map(Evidence::as_str).unwrap_or_default();
+        let framework = approval.framework.as_ref().map(Framework::as_str).unwrap_or_default();
+        let end = approval.expires_at.map(|at| at.to_string()).unwrap_or_default();
+        let flags = (approval.liveness_verified, approval.match_result, approval.implied_by_level);
+        format!("{said}{}\n{aal}\n{flags:?}\n{evidence}\n{framework}\n{end}", approval.ial)
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ pub(crate) fn batch(n: usize) -> Value {
                 },
                 binding: None,
                 outcome: Outcome::Approved(approval),
+                unknown_type: None,
             };
             let envelope = Envelope {
                 received_at: now,

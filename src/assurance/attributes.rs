@@ -10,7 +10,8 @@ pub mod names {
     pub const IAL: &str = "custom:ial";
     /// The authenticator assurance level: `0` to `3`.
     pub const AAL: &str = "custom:aal";
-    /// Where the proofing stands: `approved`, `declined`, `expired`, `abandoned`, `in_review`, `insufficient`.
+    /// Where the proofing stands: `approved`, `declined`, `expired`, `abandoned`, `in_review`, `insufficient`,
+    /// `in_progress`.
     pub const IDV_STATUS: &str = "custom:idv_status";
     /// When the approval happened, RFC 3339.
     pub const IDV_PROOFED_AT: &str = "custom:idv_proofed_at";
@@ -24,6 +25,8 @@ pub mod names {
     pub const IDV_FRAMEWORK: &str = "custom:idv_framework";
     /// What was applied last: `1 <occurred_at> <event_id> <body_sha256>`.
     pub const IDV_RECEIPT: &str = "custom:idv_receipt";
+    /// What the sessions so far have said ([`History`](crate::assurance::History)).
+    pub const IDV_HISTORY: &str = "custom:idv_history";
 }
 
 /// What the browser that signs up promises to know ([`crate::proofing::Claim`]). No assurance: the sign-up sets it, and it cannot
@@ -41,7 +44,7 @@ pub const STAGED_SUBJECT: &str = "custom:fed_sub";
 pub const STAGED_IAL: &str = "custom:fed_ial";
 
 /// Every assurance attribute: what a pool's schema must have and what no app client may write.
-pub const ASSURANCE_ATTRIBUTES: [&str; 10] = [
+pub const ASSURANCE_ATTRIBUTES: [&str; 11] = [
     names::BLOCKID_SUB,
     names::IAL,
     names::AAL,
@@ -52,6 +55,7 @@ pub const ASSURANCE_ATTRIBUTES: [&str; 10] = [
     names::IDV_EVIDENCE,
     names::IDV_FRAMEWORK,
     names::IDV_RECEIPT,
+    names::IDV_HISTORY,
 ];
 
 /// The longest value of a custom attribute (Cognito developer guide, "Working with user attributes").

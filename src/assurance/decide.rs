@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use super::attributes::{AttributeChange, AttributeValue, names};
+use super::history::{Doubt, EventTag, History, Known, Mark, Meaning, Standing, Word};
+use super::outcome::{Insufficiency, QuarantineReason, Settled};
 use super::record::{AppliedReceipt, Assurance, IdvStatus, UserRecord, UserStatus};
 use crate::binding::Binding;
 use crate::envelope::BodyDigest;
-use crate::verification::{Approval, AssuranceLevel, Malformed, Outcome, PoolId, VerificationEvent};
+use crate::timestamp::Timestamp;
+use crate::verification::{Approval, AssuranceLevel, Malformed, Outcome, PoolId, Subject, VerificationEvent};
+use crate::vocabulary::{EventTypes, Use};
 
 /// How long a callback for a user that does not exist is tried again: a callback can overtake the sign-up.
 pub const USER_GRACE: Duration = Duration::from_secs(15 * 60);
@@ -20,6 +24,8 @@ pub struct Policy {
     pub minimum_ial: AssuranceLevel,
     /// Whether a callback must carry a [binding](crate::binding).
     pub binding_required: bool,
+    /// What becomes of event types that are not known.
+    pub event_types: EventTypes,
 }
 
 /// All that a decision depends on.
@@ -28,8 +34,14 @@ pub struct Facts<'a> {
     pub event: &'a VerificationEvent,
     /// The digest of the body that brought it.
     pub body_sha256: &'a BodyDigest,
-    /// How long ago the callback was accepted.
+    /// What the event says, in short: by this a repetition is known.
+    pub meaning: Meaning,
+    /// When the callback was accepted.
+    pub received_at: Timestamp,
+    /// How long ago that was.
     pub age: Duration,
+    /// Whether the result did not come as a callback, but with a sign-up that could still fail.
+    pub fetched_at_sign_up: bool,
     /// The user, if there is one of that name.
     pub user: Option<&'a UserRecord>,
     /// What the callback's binding proves.
@@ -56,109 +68,22 @@ pub struct Settlement {
     pub changes: Vec<AttributeChange>,
     /// Whether the user is confirmed, after the writing.
     pub confirm: bool,
+    /// Why an approval does not count, where it does not.
+    pub insufficiency: Option<Insufficiency>,
 }
 
 impl Settlement {
+    /// An end that writes nothing.
+    fn without_change(outcome: Settled) -> Self {
+        Self { outcome, changes: Vec::new(), confirm: false, insufficiency: None }
+    }
+
     /// The identity assurance level that is written, if one is.
     pub fn ial_after(&self) -> Option<AssuranceLevel> {
         self.changes.iter().find_map(|change| match change {
             AttributeChange::Set(names::IAL, value) => AssuranceLevel::new(value.as_str().parse().ok()?).ok(),
             _ => None,
         })
-    }
-}
-
-/// The outcome of a settled event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// The approval was written and the user confirmed.
-    Applied,
-    /// A status that is not an approval was written.
-    Recorded,
-    /// An approval that does not reach what the policy asks for: its status was written.
-    Insufficient,
-    /// The approval that stood was taken back.
-    Revoked,
-    /// What another session came to stands; only the receipt moved on.
-    Noted,
-    /// Something newer was applied before: nothing was written.
-    Superseded,
-    /// This very event was applied before: nothing was written.
-    Duplicate,
-    /// A session of ours that nobody went through, and that is of nobody who is here: nothing was written.
-    Unclaimed,
-}
-
-/// Why an event is not settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuarantineReason {
-    /// The seal is not ours.
-    BadSeal,
-    /// The correction beside the envelope is not ours, or not of this envelope.
-    BadCorrection,
-    /// The envelope, or the callback's body, cannot be read.
-    Unreadable,
-    /// The pool is not on the allow-list.
-    PoolNotAllowed,
-    /// There is no such user, and the callback is older than [`USER_GRACE`].
-    UserNotFound,
-    /// The name finds a user, but is not the user's name: an alias can pass to another person.
-    UsernameAlias,
-    /// A binding is required and missing.
-    BindingMissing,
-    /// The binding is forged, for another user, or for one created at another time.
-    BindingMismatch,
-    /// The same event id came before with another body.
-    EventConflict,
-    /// The user is already proofed as somebody else.
-    SubjectConflict,
-    /// An assurance attribute of the user holds what this system never writes.
-    RecordUnreadable,
-    /// Cognito refuses to confirm the user.
-    ConfirmRefused,
-    /// Cognito refuses to write the attributes, for good.
-    WriteRefused,
-    /// It was tried as often as the queue allows.
-    RetriesExhausted,
-}
-
-impl QuarantineReason {
-    /// Every reason, for tables and tests.
-    pub const ALL: [Self; 14] = [
-        Self::BadSeal,
-        Self::BadCorrection,
-        Self::Unreadable,
-        Self::PoolNotAllowed,
-        Self::UserNotFound,
-        Self::UsernameAlias,
-        Self::BindingMissing,
-        Self::BindingMismatch,
-        Self::EventConflict,
-        Self::SubjectConflict,
-        Self::RecordUnreadable,
-        Self::ConfirmRefused,
-        Self::WriteRefused,
-        Self::RetriesExhausted,
-    ];
-
-    /// The reason code on the dead letter, in the audit log and in metrics.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::BadSeal => "bad_seal",
-            Self::BadCorrection => "bad_correction",
-            Self::Unreadable => "unreadable",
-            Self::PoolNotAllowed => "pool_not_allowed",
-            Self::UserNotFound => "user_not_found",
-            Self::UsernameAlias => "username_alias",
-            Self::BindingMissing => "binding_missing",
-            Self::BindingMismatch => "binding_mismatch",
-            Self::EventConflict => "event_conflict",
-            Self::SubjectConflict => "subject_conflict",
-            Self::RecordUnreadable => "record_unreadable",
-            Self::ConfirmRefused => "confirm_refused",
-            Self::WriteRefused => "write_refused",
-            Self::RetriesExhausted => "retries_exhausted",
-        }
     }
 }
 
@@ -172,47 +97,45 @@ fn decide_or_quarantine(facts: &Facts<'_>, policy: &Policy) -> Result<Decision, 
     if !policy.pools.contains(&event.user.pool) {
         return Err(QuarantineReason::PoolNotAllowed);
     }
+    match event.unknown_type.as_ref().map(|unknown| policy.event_types.of(unknown)) {
+        None | Some(Some(Use::Result)) => {}
+        Some(Some(Use::Ignore)) => {
+            return Ok(Decision::Settle(Settlement::without_change(Settled::Skipped)));
+        }
+        Some(None) => return Err(QuarantineReason::UnknownEventType),
+    }
+    let of_nobody = || Ok(Decision::Settle(Settlement::without_change(Settled::Unclaimed)));
     let user = match facts.user.map(|user| (user, check_is_the_user(facts, user, policy))) {
         Some((user, Ok(()))) => user,
-        _ if ran_out(facts) => {
-            let outcome = Settled::Unclaimed;
-            return Ok(Decision::Settle(Settlement { outcome, changes: Vec::new(), confirm: false }));
+        _ if gives_nobody_anything(facts) => return of_nobody(),
+        // Cognito looks whether the name is taken only after the trigger has put the result on the queue.
+        Some((_, Err(QuarantineReason::BindingMismatch))) if facts.fetched_at_sign_up && is_ours(facts) => {
+            return of_nobody();
         }
         Some((_, Err(reason))) => return Err(reason),
         None if facts.age < USER_GRACE => return Ok(Decision::AwaitUser),
+        None if facts.fetched_at_sign_up => return of_nobody(),
         None => return Err(QuarantineReason::UserNotFound),
     };
     let assurance = user.assurance.as_ref().map_err(|_| QuarantineReason::RecordUnreadable)?;
-    let standing = Standing { facts, user, assurance };
-    if let Some(outcome) = standing.against_receipt()? {
-        return Ok(standing.settle(outcome, Vec::new()));
+    let past = assurance.past();
+    let tag = EventTag::of(&event.event_id);
+    Case { facts, user, assurance, policy, past: &past, tag: &tag }.settle().map(Decision::Settle)
+}
+
+/// Whether the event only says that somebody is under way, or is of a session of ours that came to nothing. A session is opened
+/// before Cognito looks whether the name is taken: where it was, or the sign-up was given up, there is nobody to tell, and
+/// nobody is woken.
+fn gives_nobody_anything(facts: &Facts<'_>) -> bool {
+    match facts.event.outcome {
+        Outcome::InProgress => true,
+        Outcome::Expired | Outcome::Abandoned => is_ours(facts),
+        Outcome::Approved(_) | Outcome::Declined | Outcome::InReview => false,
     }
-    let (outcome, changes) = match &event.outcome {
-        Outcome::Approved(approval) => standing.on_approval(approval, policy)?,
-        Outcome::Declined => standing.on_other(IdvStatus::Declined),
-        Outcome::Expired => standing.on_other(IdvStatus::Expired),
-        Outcome::Abandoned => standing.on_other(IdvStatus::Abandoned),
-        Outcome::InReview => standing.on_other(IdvStatus::InReview),
-    };
-    let changes = changes.and_then(|mut changes| {
-        changes.push(standing.receipt()?);
-        Ok(changes)
-    });
-    // Every value comes from an identifier that is shorter than an attribute may be.
-    let changes = changes.map_err(|Malformed| QuarantineReason::Unreadable)?;
-    Ok(standing.settle(outcome, changes))
 }
 
-/// Whether it is a session of ours that came to nothing. It is opened before Cognito looks whether the name is taken: where it
-/// was, or the sign-up was given up, there is nobody to tell.
-fn ran_out(facts: &Facts<'_>) -> bool {
-    let is_ours = matches!(facts.binding, Binding::StartedAt(_) | Binding::ClaimedAt(..));
-    is_ours && came_to_nothing(facts.event)
-}
-
-/// Whether nobody went through the session to its end.
-fn came_to_nothing(event: &VerificationEvent) -> bool {
-    matches!(event.outcome, Outcome::Expired | Outcome::Abandoned)
+fn is_ours(facts: &Facts<'_>) -> bool {
+    matches!(facts.binding, Binding::StartedAt(_) | Binding::ClaimedAt(..))
 }
 
 /// Whether the user found is the one that the session was opened for.
@@ -232,81 +155,140 @@ fn check_is_the_user(facts: &Facts<'_>, user: &UserRecord, policy: &Policy) -> R
 
 type Changes = Result<Vec<AttributeChange>, Malformed>;
 
-struct Standing<'a> {
+/// An event of a user who is there, against what the user's sessions have said.
+struct Case<'a> {
     facts: &'a Facts<'a>,
     user: &'a UserRecord,
     assurance: &'a Assurance,
+    policy: &'a Policy,
+    past: &'a History,
+    /// The event's id, as the history has it.
+    tag: &'a EventTag,
 }
 
-impl Standing<'_> {
-    /// Where the event stands against what was applied last; none when it is newer.
-    fn against_receipt(&self) -> Result<Option<Settled>, QuarantineReason> {
-        let Some(receipt) = &self.assurance.receipt else { return Ok(None) };
+impl Case<'_> {
+    fn settle(&self) -> Result<Settlement, QuarantineReason> {
+        match self.past.recognise(self.facts.event, self.tag, &self.facts.meaning) {
+            Known::Contradicted => return Err(QuarantineReason::EventConflict),
+            Known::Repeated => return self.settled(Settled::Duplicate, Ok(Vec::new()), None, self.past),
+            Known::New if self.is_receipt_with_this_body() => {
+                return self.settled(Settled::Duplicate, Ok(Vec::new()), None, self.past);
+            }
+            Known::New => {}
+        }
+        let (word, insufficiency) = self.word()?;
         let event = self.facts.event;
-        if receipt.event_id == event.event_id && receipt.body_sha256 != *self.facts.body_sha256 {
-            return Err(QuarantineReason::EventConflict);
+        // What is dated ahead of our clock counts as the moment of its first receipt.
+        let dated_ahead = event.occurred_at > self.facts.received_at;
+        let at = event.occurred_at.min(self.facts.received_at);
+        let mark = Mark { at, event: self.tag.clone(), meaning: self.facts.meaning.clone() };
+        let (after, remembered) =
+            self.past.with(&event.session, word, &mark, dated_ahead).map_err(|doubt| match doubt {
+                Doubt::MayBeForgotten => QuarantineReason::SessionForgotten,
+                Doubt::NoRoom => QuarantineReason::HistoryFull,
+            })?;
+        let (before, now) = (self.past.standing(), after.standing());
+        // That an event was dated ahead stays remembered, also where nothing else of it does.
+        let outcome = outcome(before.as_ref(), now.as_ref(), word, &mark, remembered || dated_ahead);
+        if outcome == Settled::Superseded {
+            return self.settled(outcome, Ok(Vec::new()), insufficiency, self.past);
         }
-        let applied = (receipt.occurred_at, &receipt.event_id);
-        Ok(match (event.occurred_at, &event.event_id).cmp(&applied) {
-            std::cmp::Ordering::Less => Some(Settled::Superseded),
-            std::cmp::Ordering::Equal => Some(Settled::Duplicate),
-            std::cmp::Ordering::Greater => None,
+        let changes =
+            now.as_ref().map_or_else(|| Ok(Vec::new()), |now| self.changes(before.as_ref(), now, &mark));
+        let changes = changes.and_then(|mut changes| {
+            changes.push(self.receipt()?);
+            changes.push(set(names::IDV_HISTORY, &after.to_string())?);
+            Ok(changes)
+        });
+        let raises = matches!(outcome, Settled::Applied);
+        if raises && !self.user.enabled {
+            return Err(QuarantineReason::UserDisabled);
+        }
+        self.settled(outcome, changes, insufficiency, &after)
+    }
+
+    /// What the event says of its session, and why it does not count as an approval where it claims to be one.
+    fn word(&self) -> Result<(Word, Option<Insufficiency>), QuarantineReason> {
+        Ok(match &self.facts.event.outcome {
+            Outcome::Approved(approval) => {
+                let another = |subject: &Subject| !subject.is(&approval.subject);
+                if self.assurance.subject.as_ref().is_some_and(another) {
+                    return Err(QuarantineReason::SubjectConflict);
+                }
+                match self.insufficiency(approval) {
+                    None => (Word::Approved(approval.ial), None),
+                    why => (Word::Insufficient, why),
+                }
+            }
+            Outcome::Declined => (Word::Declined, None),
+            Outcome::Expired => (Word::Expired, None),
+            Outcome::Abandoned => (Word::Abandoned, None),
+            Outcome::InReview => (Word::InReview, None),
+            Outcome::InProgress => (Word::InProgress, None),
         })
     }
 
-    fn on_approval(
-        &self,
-        approval: &Approval,
-        policy: &Policy,
-    ) -> Result<(Settled, Changes), QuarantineReason> {
-        if self.assurance.subject.as_ref().is_some_and(|subject| *subject != approval.subject) {
-            return Err(QuarantineReason::SubjectConflict);
-        }
-        let checked = approval.implied_by_level || (approval.liveness_verified && approval.match_result);
-        let sufficient = checked && approval.ial >= policy.minimum_ial;
-        Ok(match (sufficient, self.assurance.approval_stands()) {
-            (true, _) => (Settled::Applied, self.approval_changes(approval)),
-            (false, false) => (Settled::Insufficient, status(IdvStatus::Insufficient).map(|set| vec![set])),
-            // The provider takes its own approval back by approving the same session to less.
-            (false, true) if self.is_recorded_session() => {
-                (Settled::Revoked, revocation(IdvStatus::Insufficient))
-            }
-            (false, true) => (Settled::Noted, Ok(Vec::new())),
-        })
-    }
-
-    fn on_other(&self, idv_status: IdvStatus) -> (Settled, Changes) {
-        // Who was declined asks a person: that another session ran out is no reason for one more.
-        let declined = self.assurance.status == Some(IdvStatus::Declined) && !self.is_recorded_session();
-        if declined && came_to_nothing(self.facts.event) {
-            return (Settled::Noted, Ok(Vec::new()));
-        }
-        if !self.assurance.approval_stands() {
-            let session = set(names::IDV_SESSION, self.facts.event.session.as_str());
-            let changes = status(idv_status).and_then(|status| Ok(vec![status, session?]));
-            return (Settled::Recorded, changes);
-        }
-        match idv_status {
-            IdvStatus::Declined if self.is_recorded_session() => {
-                (Settled::Revoked, revocation(IdvStatus::Declined))
-            }
-            // A second attempt that came to nothing takes nothing away.
-            _ => (Settled::Noted, Ok(Vec::new())),
+    fn insufficiency(&self, approval: &Approval) -> Option<Insufficiency> {
+        let now = self.facts.received_at.plus(self.facts.age);
+        if !approval.implied_by_level && !approval.liveness_verified {
+            Some(Insufficiency::Liveness)
+        } else if !approval.implied_by_level && !approval.match_result {
+            Some(Insufficiency::Match)
+        } else if approval.ial < self.policy.minimum_ial || approval.ial == AssuranceLevel::NONE {
+            Some(Insufficiency::Level)
+        } else if approval.expires_at.is_some_and(|end| end <= now) {
+            Some(Insufficiency::ValidityOver)
+        } else {
+            None
         }
     }
 
-    fn is_recorded_session(&self) -> bool {
-        self.assurance.session.as_ref() == Some(&self.facts.event.session)
+    /// An older version remembers the event that it wrote last by its body alone.
+    fn is_receipt_with_this_body(&self) -> bool {
+        let event = &self.facts.event.event_id;
+        let receipt = self.assurance.receipt.as_ref();
+        receipt.is_some_and(|receipt| receipt.is_of(event) && receipt.body_sha256 == *self.facts.body_sha256)
+    }
+
+    /// What leads from where the user stood to where they stand now.
+    fn changes(&self, before: Option<&Standing<'_>>, now: &Standing<'_>, mark: &Mark) -> Changes {
+        if now.is_approved() {
+            return match &self.facts.event.outcome {
+                Outcome::Approved(approval) if now.mark.event == mark.event => {
+                    self.approval_changes(approval, mark.at)
+                }
+                _ => Ok(Vec::new()),
+            };
+        }
+        let mut changes = vec![status(now.word.status())?, set(names::IDV_SESSION, now.session.as_str())?];
+        if now.taken_back {
+            // The subject stays, so that nobody else can be proofed into this user.
+            changes.push(set(names::IAL, &AssuranceLevel::NONE.to_string())?);
+            let of_approval = [
+                names::AAL,
+                names::IDV_PROOFED_AT,
+                names::IDV_EXPIRES_AT,
+                names::IDV_EVIDENCE,
+                names::IDV_FRAMEWORK,
+            ];
+            let present = of_approval.into_iter().filter(|name| self.assurance.present.contains(name));
+            changes.extend(present.map(AttributeChange::Clear));
+        }
+        let same = before.is_some_and(|before| {
+            (before.word.status(), before.session, before.taken_back)
+                == (now.word.status(), now.session, now.taken_back)
+        });
+        Ok(if same && now.mark.event != mark.event { Vec::new() } else { changes })
     }
 
     /// The approval as a whole: what an older one said and this one does not is deleted.
-    fn approval_changes(&self, approval: &Approval) -> Changes {
+    fn approval_changes(&self, approval: &Approval, at: Timestamp) -> Changes {
         let event = self.facts.event;
         let mut changes = vec![
             set(names::BLOCKID_SUB, approval.subject.as_str())?,
             set(names::IAL, &approval.ial.to_string())?,
             status(IdvStatus::Approved)?,
-            set(names::IDV_PROOFED_AT, &event.occurred_at.to_string())?,
+            set(names::IDV_PROOFED_AT, &at.to_string())?,
             set(names::IDV_SESSION, event.session.as_str())?,
         ];
         let optional = [
@@ -337,28 +319,58 @@ impl Standing<'_> {
         set(names::IDV_RECEIPT, &receipt.to_string())
     }
 
-    /// A user is confirmed when an approval was just written; or when this is the approval that stands, and the
-    /// confirming was lost: in a crash (then it comes again as a duplicate), or because it was refused and the message
-    /// went to the dead letters (then it comes again later, and something newer may have been noted meanwhile).
-    fn settle(&self, outcome: Settled, changes: Vec<AttributeChange>) -> Decision {
-        let approved = match outcome {
-            Settled::Applied => true,
-            Settled::Duplicate => self.assurance.approval_stands(),
-            Settled::Superseded => self.assurance.approval_stands() && self.is_standing_approval(),
-            Settled::Recorded
-            | Settled::Insufficient
-            | Settled::Revoked
-            | Settled::Noted
-            | Settled::Unclaimed => false,
-        };
-        let confirm = approved && self.user.status == UserStatus::Unconfirmed;
-        Decision::Settle(Settlement { outcome, changes, confirm })
+    /// A user is confirmed by the approval that stands and by nothing else: when it is written; or, where the confirming was
+    /// lost (in a crash, or because it was refused and the message went to the dead letters), when it comes again.
+    fn settled(
+        &self,
+        outcome: Settled,
+        changes: Changes,
+        insufficiency: Option<Insufficiency>,
+        after: &History,
+    ) -> Result<Settlement, QuarantineReason> {
+        // Every value comes from an identifier that is shorter than an attribute may be, and the history was made to fit.
+        let changes = changes.map_err(|Malformed| QuarantineReason::Unreadable)?;
+        let stands = after.standing().is_some_and(|standing| standing.is_approved() && self.is(&standing));
+        let confirm = stands && self.user.status == UserStatus::Unconfirmed;
+        if confirm && !self.user.enabled {
+            return Err(QuarantineReason::UserDisabled);
+        }
+        Ok(Settlement { outcome, changes, confirm, insufficiency })
     }
 
-    fn is_standing_approval(&self) -> bool {
-        let is_subject = |approval: &Approval| self.assurance.subject.as_ref() == Some(&approval.subject);
-        self.is_recorded_session()
-            && matches!(&self.facts.event.outcome, Outcome::Approved(approval) if is_subject(approval))
+    /// Whether this event is the one that the user stands by. An older version remembers it by its session and subject.
+    fn is(&self, standing: &Standing<'_>) -> bool {
+        let Outcome::Approved(approval) = &self.facts.event.outcome else { return false };
+        let same_event = standing.mark.event == *self.tag;
+        let subject = self.assurance.subject.as_ref().is_some_and(|subject| subject.is(&approval.subject));
+        let by_older_version = standing.mark.is_of_older_version()
+            && standing.mark.at == self.facts.event.occurred_at
+            && standing.session.is(&self.facts.event.session);
+        same_event || (by_older_version && subject)
+    }
+}
+
+/// How an event ends that leads from `before` to `now`.
+fn outcome(
+    before: Option<&Standing<'_>>,
+    now: Option<&Standing<'_>>,
+    word: Word,
+    mark: &Mark,
+    remembered: bool,
+) -> Settled {
+    let was_approved = before.is_some_and(Standing::is_approved);
+    let counts = now.is_some_and(|now| now.mark.event == mark.event && now.mark.meaning == mark.meaning);
+    let stands_elsewhere = |now: &Standing<'_>| {
+        before.is_none_or(|b| (b.word.status(), b.session) != (now.word.status(), now.session))
+    };
+    match now {
+        Some(now) if was_approved && !now.is_approved() => Settled::Revoked,
+        Some(now) if counts && now.is_approved() => Settled::Applied,
+        Some(_) if counts && matches!(word, Word::Insufficient) => Settled::Insufficient,
+        Some(_) if counts => Settled::Recorded,
+        Some(now) if !now.is_approved() && stands_elsewhere(now) => Settled::Recorded,
+        _ if remembered => Settled::Noted,
+        _ => Settled::Superseded,
     }
 }
 
@@ -368,9 +380,4 @@ fn set(name: &'static str, value: &str) -> Result<AttributeChange, Malformed> {
 
 fn status(status: IdvStatus) -> Result<AttributeChange, Malformed> {
     set(names::IDV_STATUS, status.as_str())
-}
-
-/// The subject stays, so that nobody else can be proofed into this user.
-fn revocation(to: IdvStatus) -> Changes {
-    Ok(vec![status(to)?, set(names::IAL, &AssuranceLevel::NONE.to_string())?])
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attributes::{AttributeChange, names};
 use super::decide::Settlement;
+use super::history::{History, Mark, Word};
 use crate::envelope::BodyDigest;
 use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
@@ -18,6 +19,8 @@ pub struct UserRecord {
     pub sub: Option<String>,
     /// The status.
     pub status: UserStatus,
+    /// Whether the user may sign in: an administrator can disable one.
+    pub enabled: bool,
     /// When the user was created.
     pub created_at: Timestamp,
     /// What the assurance attributes say.
@@ -72,15 +75,25 @@ pub enum IdvStatus {
     InReview,
     /// Approved, but not to what the policy asks for.
     Insufficient,
+    /// The person has begun and not ended.
+    InProgress,
 }
 
 impl IdvStatus {
-    const ALL: [Self; 6] =
-        [Self::Approved, Self::Declined, Self::Expired, Self::Abandoned, Self::InReview, Self::Insufficient];
+    /// Every status, for tables and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Approved,
+        Self::Declined,
+        Self::Expired,
+        Self::Abandoned,
+        Self::InReview,
+        Self::Insufficient,
+        Self::InProgress,
+    ];
 
-    /// Reads the attribute's value.
+    /// Reads the attribute's value, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text))
     }
 
     /// The attribute's value.
@@ -92,6 +105,7 @@ impl IdvStatus {
             Self::Abandoned => "abandoned",
             Self::InReview => "in_review",
             Self::Insufficient => "insufficient",
+            Self::InProgress => "in_progress",
         }
     }
 }
@@ -108,6 +122,11 @@ pub struct AppliedReceipt {
 }
 
 impl AppliedReceipt {
+    /// Whether it is of this event. Without regard to case: an attribute's value may come back in another one.
+    pub fn is_of(&self, event: &EventId) -> bool {
+        self.event_id.as_str().eq_ignore_ascii_case(event.as_str())
+    }
+
     /// Reads the attribute's value.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(' ');
@@ -118,7 +137,7 @@ impl AppliedReceipt {
         Some(Self {
             occurred_at: Timestamp::parse(at).ok()?,
             event_id: EventId::new(id).ok()?,
-            body_sha256: BodyDigest::parse(digest)?,
+            body_sha256: BodyDigest::parse(&digest.to_ascii_lowercase())?,
         })
     }
 }
@@ -142,6 +161,10 @@ pub struct Assurance {
     pub session: Option<SessionId>,
     /// `custom:idv_receipt`.
     pub receipt: Option<AppliedReceipt>,
+    /// `custom:idv_proofed_at`.
+    pub proofed_at: Option<Timestamp>,
+    /// `custom:idv_history`, as it stands there.
+    pub history: Option<History>,
     /// The names of the assurance attributes that have a value.
     pub present: Vec<&'static str>,
 }
@@ -155,10 +178,14 @@ impl Assurance {
         let get = |name| get(name).filter(|value| !value.is_empty());
         Ok(Self {
             subject: parsed(names::BLOCKID_SUB, get(names::BLOCKID_SUB), |text| Subject::new(text).ok())?,
-            ial: parsed(names::IAL, get(names::IAL), level)?,
+            ial: parsed(names::IAL, get(names::IAL), AssuranceLevel::of_digit)?,
             status: parsed(names::IDV_STATUS, get(names::IDV_STATUS), IdvStatus::parse)?,
             session: parsed(names::IDV_SESSION, get(names::IDV_SESSION), |text| SessionId::new(text).ok())?,
             receipt: parsed(names::IDV_RECEIPT, get(names::IDV_RECEIPT), AppliedReceipt::parse)?,
+            proofed_at: parsed(names::IDV_PROOFED_AT, get(names::IDV_PROOFED_AT), |text| {
+                Timestamp::parse(text).ok()
+            })?,
+            history: parsed(names::IDV_HISTORY, get(names::IDV_HISTORY), History::parse)?,
             present: super::ASSURANCE_ATTRIBUTES.into_iter().filter(|name| get(name).is_some()).collect(),
         })
     }
@@ -171,6 +198,8 @@ impl Assurance {
             names::IDV_STATUS => self.status.map(|status| status.as_str().to_owned()),
             names::IDV_SESSION => self.session.as_ref().map(|session| session.as_str().to_owned()),
             names::IDV_RECEIPT => self.receipt.as_ref().map(ToString::to_string),
+            names::IDV_PROOFED_AT => self.proofed_at.map(|at| at.to_string()),
+            names::IDV_HISTORY => self.history.as_ref().map(ToString::to_string),
             // The others are there or not; nothing is decided by what they say.
             _ => self.present.contains(&name).then(|| "present".to_owned()),
         };
@@ -187,6 +216,67 @@ impl Assurance {
         Self::read(|name| values.get(name).map(String::as_str))
     }
 
+    /// What the user's sessions have said. Where the history was not written together with the receipt, an older version was
+    /// at work meanwhile: what the other attributes tell of that is added.
+    pub fn past(&self) -> History {
+        let whole = |history: &&History| {
+            self.receipt.as_ref().is_none_or(|receipt| history.ends_with(&receipt.event_id))
+        };
+        match self.history.as_ref().filter(whole) {
+            Some(history) => history.clone(),
+            None => self.past_of_older_version().with_all_of(self.history.clone().unwrap_or_default()),
+        }
+    }
+
+    /// What can be told from the attributes that an older version wrote: the last status, of which session, and when the last
+    /// event was. What came before that, nobody knows.
+    fn past_of_older_version(&self) -> History {
+        let receipt = self.receipt.as_ref();
+        let last = receipt.map(|receipt| receipt.occurred_at);
+        let session = self.session.clone().or_else(|| SessionId::new("-").ok());
+        let mut words = Vec::new();
+        if let (Some(status), Some(session)) = (self.status, session) {
+            let at = last.or(self.proofed_at).unwrap_or(Timestamp::from_unix_seconds(0));
+            let proofed = self.proofed_at.unwrap_or(at);
+            let by =
+                |at| receipt.filter(|receipt| receipt.occurred_at == at).map(|receipt| &receipt.event_id);
+            let stood = self.ial == Some(AssuranceLevel::NONE) && self.proofed_at.is_some();
+            if status == IdvStatus::Approved || stood {
+                let level = self.ial.unwrap_or(AssuranceLevel::NONE);
+                let by = by(proofed).filter(|_| status == IdvStatus::Approved);
+                words.push((session.clone(), Word::Approved(level), Mark::of_older_version(proofed, by)));
+            }
+            let word = match status {
+                IdvStatus::Approved => None,
+                IdvStatus::Declined => Some(Word::Declined),
+                IdvStatus::Insufficient => Some(Word::Insufficient),
+                IdvStatus::InReview => Some(Word::InReview),
+                IdvStatus::Expired => Some(Word::Expired),
+                IdvStatus::Abandoned => Some(Word::Abandoned),
+                IdvStatus::InProgress => Some(Word::InProgress),
+            };
+            let at = at.max(proofed);
+            words.extend(word.map(|word| (session, word, Mark::of_older_version(at, by(at)))));
+        }
+        History::of_older_version(words, last, receipt.map(|receipt| &receipt.event_id))
+    }
+
+    /// What the session was that came to nothing, or to too little, where the user may go through another one: the same for as
+    /// long as that stands.
+    pub fn ended_session(&self) -> Option<String> {
+        let past = self.past();
+        let standing = past.standing()?;
+        let ended = matches!(standing.word, Word::Expired | Word::Abandoned | Word::Insufficient);
+        ended
+            .then(|| format!("{} {} {}", standing.session, standing.word.status().as_str(), standing.mark.at))
+    }
+
+    /// Whether this event was taken in, as far as can be told: what became irrelevant later is not remembered.
+    pub fn has_taken_in(&self, event: &EventId) -> bool {
+        self.receipt.as_ref().is_some_and(|receipt| receipt.is_of(event))
+            || self.history.as_ref().is_some_and(|history| history.knows(event))
+    }
+
     /// Whether an approval stands: the user's assurance may be relied upon.
     pub fn approval_stands(&self) -> bool {
         self.status == Some(IdvStatus::Approved)
@@ -201,8 +291,4 @@ fn parsed<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>, RecordUnreadable> {
     value.map(|text| parse(text).ok_or(RecordUnreadable { attribute })).transpose()
-}
-
-fn level(text: &str) -> Option<AssuranceLevel> {
-    text.parse().ok().and_then(|number| AssuranceLevel::new(number).ok())
 }

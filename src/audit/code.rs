@@ -17,6 +17,10 @@ pub enum AuditCode {
     AcceptedUnreadable,
     /// A result that was fetched from the provider, or asserted in a federated sign-in, was enqueued.
     Asserted,
+    /// An authentic callback tells no result, by its type: it was recorded, and nothing else.
+    Ignored,
+    /// An authentic callback is a sender's test.
+    SenderTest,
     /// A callback was not authenticated.
     Refused,
     /// A request was not a callback at all: path, method, type, size, encoding.
@@ -75,13 +79,15 @@ pub enum AuditCode {
 
 impl AuditCode {
     /// Every code, for tables and tests.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::Started,
         Self::Alive,
         Self::Stopped,
         Self::Accepted,
         Self::AcceptedUnreadable,
         Self::Asserted,
+        Self::Ignored,
+        Self::SenderTest,
         Self::Refused,
         Self::Rejected,
         Self::Deferred,
@@ -93,6 +99,7 @@ impl AuditCode {
         Self::Settled(Settled::Superseded),
         Self::Settled(Settled::Duplicate),
         Self::Settled(Settled::Unclaimed),
+        Self::Settled(Settled::Skipped),
         Self::Probed,
         Self::Quarantined,
         Self::Retried,
@@ -127,6 +134,8 @@ impl AuditCode {
             Self::Accepted => ("IDV1001", "accepted"),
             Self::AcceptedUnreadable => ("IDV1002", "accepted_unreadable"),
             Self::Asserted => ("IDV1003", "asserted"),
+            Self::Ignored => ("IDV1004", "ignored"),
+            Self::SenderTest => ("IDV1005", "sender_test"),
             Self::Refused => ("IDV1101", "refused"),
             Self::Rejected => ("IDV1102", "rejected"),
             Self::Deferred => ("IDV1201", "deferred"),
@@ -139,6 +148,7 @@ impl AuditCode {
             Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
             Self::Probed => ("IDV2008", "probed"),
             Self::Settled(Settled::Unclaimed) => ("IDV2009", "unclaimed"),
+            Self::Settled(Settled::Skipped) => ("IDV2010", "skipped"),
             Self::Quarantined => ("IDV2101", "quarantined"),
             Self::Retried => ("IDV2201", "retried"),
             Self::Misconfigured => ("IDV2202", "misconfigured"),
@@ -177,24 +187,17 @@ impl AuditCode {
             Self::Asserted => {
                 "A result fetched from 1Kosmos, or asserted in a federated sign-in, was stored on the queue."
             }
+            Self::Ignored => {
+                "An authentic callback tells no result, by its type: it was recorded, and changes nobody."
+            }
+            Self::SenderTest => {
+                "An authentic callback is a sender's test: it was recorded, and changes nobody."
+            }
             Self::Refused => "A callback was not authenticated. Nothing of it was kept.",
             Self::Rejected => "A request was no callback: its path, method, type, size or encoding.",
             Self::Deferred => "A callback could not be taken in; the sender was asked to send it again.",
-            Self::Settled(Settled::Applied) => "The approval was written onto the user, who is confirmed.",
-            Self::Settled(Settled::Recorded) => "No approval: that was written onto the user, who has none.",
-            Self::Settled(Settled::Insufficient) => {
-                "The approval does not reach what the policy asks for: only its status was written."
-            }
-            Self::Settled(Settled::Revoked) => "The approval that stood was taken back.",
-            Self::Settled(Settled::Noted) => {
-                "What another session came to stands: only the receipt moved on."
-            }
-            Self::Settled(Settled::Superseded) => "Something newer had been applied: nothing was written.",
-            Self::Settled(Settled::Duplicate) => "This very event had been applied: nothing was written.",
             Self::Probed => "A synthetic callback came through; it is about nobody.",
-            Self::Settled(Settled::Unclaimed) => {
-                "A session ran out that is of nobody who is here: nothing was written."
-            }
+            Self::Settled(outcome) => meaning_of(outcome),
             Self::Quarantined => "No rule settles it: the message is among the dead letters.",
             Self::Retried => "A fault that passes: the message goes back to the queue.",
             Self::Misconfigured => "A fault that an operator must mend: the message goes back to the queue.",
@@ -226,6 +229,26 @@ impl AuditCode {
             Self::StepUpRefused => "A sign-in with step-up ended without tokens.",
             Self::FederationUnreadable => "A federated sign-in told its assurance in no form that is known.",
         }
+    }
+}
+
+fn meaning_of(outcome: Settled) -> &'static str {
+    match outcome {
+        Settled::Applied => "The approval was written onto the user, who is confirmed.",
+        Settled::Recorded => "No approval: that was written onto the user, who has none.",
+        Settled::Insufficient => {
+            "The approval does not reach what the policy asks for: only its status was written."
+        }
+        Settled::Revoked => "The approval that stood was taken back.",
+        Settled::Noted => {
+            "It changes nothing of where the user stands, and is remembered: it may matter later."
+        }
+        Settled::Superseded => "Its session had said something that counts more: nothing was written.",
+        Settled::Duplicate => "This very event had been applied: nothing was written.",
+        Settled::Unclaimed => {
+            "A session of nobody who is here, which gives nobody anything: nothing was written."
+        }
+        Settled::Skipped => "Its type tells no result, as the operator has said: nothing was written.",
     }
 }
 

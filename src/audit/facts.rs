@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::subject_pseudonym;
 use crate::assurance::{
-    ASSURANCE_ATTRIBUTES, AppliedReceipt, Assurance, Decision, Facts, IdvStatus, Policy, RecordUnreadable,
-    UserRecord, UserStatus, decide,
+    ASSURANCE_ATTRIBUTES, AppliedReceipt, Assurance, Decision, Facts, History, IdvStatus, Meaning, Policy,
+    RecordUnreadable, UserRecord, UserStatus, decide,
 };
 use crate::binding::Binding;
 use crate::envelope::BodyDigest;
@@ -16,9 +16,10 @@ use crate::key_ring::Key;
 use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, EventId, Evidence, Framework, Malformed, Outcome, PoolId, SessionId, Subject,
-    UserReference, Username, VerificationEvent,
+    Approval, AssuranceLevel, EventId, EventType, Evidence, Framework, Malformed, Outcome, PoolId, SessionId,
+    Subject, UserReference, Username, VerificationEvent,
 };
+use crate::vocabulary::{EventTypes, Use};
 
 /// The types of evidence that are told. The provider's other words could be anything.
 const EVIDENCE: [&str; 8] = [
@@ -52,6 +53,18 @@ pub struct DecisionFacts {
     /// What was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalFacts>,
+    /// What the event said, in short, as the user's history has it; older records do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
+    /// When the callback was accepted, RFC 3339; older records do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<String>,
+    /// Set where the result was fetched at a sign-up, and did not come as a callback.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fetched_at_sign_up: bool,
+    /// The event's type, where it is in no table, and what the operator had said of it: `result`, `ignore` or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_type: Option<String>,
     /// How long before the decision the callback was accepted, in milliseconds.
     pub age_ms: u64,
     /// What the binding proved: `absent`, `forged`, `vouched`, or when the sign-up started, and whether with the user's claim.
@@ -103,6 +116,9 @@ pub struct ApprovalFacts {
 pub struct UserFacts {
     /// `unconfirmed`, `confirmed` or `other`.
     pub status: String,
+    /// Whether an administrator has disabled the user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// When the user was created, RFC 3339.
     pub created_at: String,
     /// Whether the callback's name is not the user's own.
@@ -126,6 +142,12 @@ pub struct UserFacts {
     /// What was applied last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// When the approval happened that was written last, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofed_at: Option<String>,
+    /// What the user's sessions had said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
     /// The assurance attributes that had a value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub present: Vec<String>,
@@ -139,12 +161,23 @@ impl DecisionFacts {
         let event = facts.event;
         Self {
             occurred_at: event.occurred_at.to_string(),
-            status: status_word(&event.outcome).to_owned(),
+            status: event.outcome.word().to_owned(),
             decided_by: "provider".to_owned(),
             approval: match &event.outcome {
                 Outcome::Approved(approval) => Some(ApprovalFacts::of(approval, subject(&approval.subject))),
                 _ => None,
             },
+            meaning: Some(facts.meaning.as_str().to_owned()),
+            received_at: Some(facts.received_at.to_string()),
+            fetched_at_sign_up: facts.fetched_at_sign_up,
+            unknown_type: event.unknown_type.as_ref().map(|unknown| {
+                let said = match policy.event_types.of(unknown) {
+                    Some(Use::Result) => "result",
+                    Some(Use::Ignore) => "ignore",
+                    None => "unknown",
+                };
+                format!("{unknown}={said}")
+            }),
             age_ms: u64::try_from(facts.age.as_millis()).unwrap_or(u64::MAX),
             binding: match &facts.binding {
                 Binding::Absent => "absent".to_owned(),
@@ -180,6 +213,7 @@ impl DecisionFacts {
             pools: if self.pool_allowed { vec![pool.clone()] } else { Vec::new() },
             minimum_ial: AssuranceLevel::new(self.minimum_ial.into())?,
             binding_required: self.binding_required,
+            event_types: self.event_types(),
         };
         let event = VerificationEvent {
             event_id: EventId::new(event_id)?,
@@ -188,11 +222,22 @@ impl DecisionFacts {
             user: UserReference { pool, username: name.clone() },
             binding: None,
             outcome: self.outcome()?,
+            unknown_type: match self.unknown_type.as_deref().and_then(|text| text.split_once('=')) {
+                None => None,
+                Some((name, _)) => Some(EventType::new(name)?),
+            },
         };
         let user = self.user.as_ref().map(|user| user.read(name)).transpose()?;
         let facts = Facts {
             event: &event,
             body_sha256: &BodyDigest::parse(body_sha256).ok_or(Malformed)?,
+            meaning: match &self.meaning {
+                None => Meaning::of(&event),
+                Some(text) => Meaning::parse(text).ok_or(Malformed)?,
+            },
+            // An older version took the time that the event itself tells.
+            received_at: self.received_at.as_deref().map_or(Ok(event.occurred_at), moment)?,
+            fetched_at_sign_up: self.fetched_at_sign_up,
             age: Duration::from_millis(self.age_ms),
             user: user.as_ref(),
             binding: match self.binding.as_str() {
@@ -210,6 +255,11 @@ impl DecisionFacts {
         Ok(decide(&facts, &policy))
     }
 
+    fn event_types(&self) -> EventTypes {
+        let said = self.unknown_type.as_deref().filter(|text| !text.ends_with("=unknown"));
+        said.and_then(|text| EventTypes::parse(text).ok()).unwrap_or_default()
+    }
+
     fn outcome(&self) -> Result<Outcome, Malformed> {
         Ok(match (self.status.as_str(), &self.approval) {
             ("approved", Some(approval)) => Outcome::Approved(approval.read()?),
@@ -217,6 +267,7 @@ impl DecisionFacts {
             ("expired", None) => Outcome::Expired,
             ("abandoned", None) => Outcome::Abandoned,
             ("in_review", None) => Outcome::InReview,
+            ("in_progress", None) => Outcome::InProgress,
             _ => return Err(Malformed),
         })
     }
@@ -266,6 +317,7 @@ impl UserFacts {
                 UserStatus::Other => "other",
             }
             .to_owned(),
+            disabled: !user.enabled,
             created_at: user.created_at.to_string(),
             alias: user.username.as_str().to_lowercase() != named.username.as_str().to_lowercase(),
             unreadable,
@@ -274,6 +326,8 @@ impl UserFacts {
             idv_status: assurance.status.map(|status| status.as_str().to_owned()),
             session: assurance.session.map(|session| session.as_str().to_owned()),
             receipt: assurance.receipt.map(|receipt| receipt.to_string()),
+            proofed_at: assurance.proofed_at.map(|at| at.to_string()),
+            history: assurance.history.map(|history| history.to_string()),
             present: assurance.present.into_iter().map(str::to_owned).collect(),
         }
     }
@@ -295,6 +349,11 @@ impl UserFacts {
                     None => None,
                     Some(text) => Some(AppliedReceipt::parse(text).ok_or(Malformed)?),
                 },
+                proofed_at: self.proofed_at.as_deref().map(moment).transpose()?,
+                history: match &self.history {
+                    None => None,
+                    Some(text) => Some(History::parse(text).ok_or(Malformed)?),
+                },
                 present: self.present.iter().map(attribute).collect::<Result<_, _>>()?,
             }),
         };
@@ -307,20 +366,11 @@ impl UserFacts {
                 "other" => UserStatus::Other,
                 _ => return Err(Malformed),
             },
+            enabled: !self.disabled,
             created_at: moment(&self.created_at)?,
             assurance,
             claim: Some(claim('A')?),
         })
-    }
-}
-
-fn status_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Approved(_) => "approved",
-        Outcome::Declined => "declined",
-        Outcome::Expired => "expired",
-        Outcome::Abandoned => "abandoned",
-        Outcome::InReview => "in_review",
     }
 }
 

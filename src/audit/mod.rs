@@ -17,10 +17,10 @@ pub use facts::{ApprovalFacts, DecisionFacts, UserFacts};
 use crate::assurance::QuarantineReason;
 use crate::correction::Statement;
 use crate::delivery::hex;
-use crate::envelope::{Content, Envelope};
+use crate::envelope::{BodyDigest, Content, Envelope, ReceiptId};
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
-use crate::verification::{PoolId, SessionId, Subject};
+use crate::verification::{EventId, PoolId, SessionId, Subject};
 
 /// The form of a record.
 pub const SCHEMA: &str = "idv-audit/1";
@@ -60,6 +60,18 @@ pub struct AuditRecord {
     /// Set where the signature does not say when it was made, so that this could be a captured request.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbound_timestamp: bool,
+    /// Set where the content type does not say JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<&'static str>,
+    /// What the provider calls the event, where that decided what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// The names of what was left out because it is odd, and the rest stands without it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// Set where a trigger answered with an error, the only form in which Cognito takes a refusal.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub answered_with_error: bool,
     /// Set where the callback is a synthetic one, about nobody.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub synthetic: bool,
@@ -146,6 +158,10 @@ impl AuditRecord {
             key_id: None,
             trace_id: None,
             unbound_timestamp: false,
+            content_type: None,
+            event_type: None,
+            left_out: Vec::new(),
+            answered_with_error: false,
             synthetic: false,
             user: None,
             user_pool: None,
@@ -170,16 +186,37 @@ impl AuditRecord {
     /// With all that may be told of this accepted callback.
     #[must_use]
     pub fn about(mut self, envelope: &Envelope) -> Self {
-        self.receipt_id = Some(envelope.receipt_id().as_str().to_owned());
-        self.event_id = envelope.event_id().map(ToString::to_string);
-        self.body_sha256 = Some(envelope.body_sha256.as_str().to_owned());
-        self.key_id = Some(envelope.key_id.clone());
-        self.trace_id.clone_from(&envelope.trace_id);
+        self = self.of_callback(
+            &envelope.receipt_id(),
+            envelope.event_id(),
+            &envelope.body_sha256,
+            &envelope.key_id,
+            envelope.trace_id.as_ref(),
+        );
         if let Content::Event(event) = &envelope.content {
             self.session_id = Some(event.session.to_string());
+            self.event_type = event.unknown_type.as_ref().map(ToString::to_string);
             self.synthetic = event.user.pool.is_synthetic();
             self = self.of_pool(&event.user.pool);
         }
+        self
+    }
+
+    /// With what tells one callback from another.
+    #[must_use]
+    pub fn of_callback(
+        mut self,
+        receipt: &ReceiptId,
+        event_id: Option<&EventId>,
+        body_sha256: &BodyDigest,
+        key_id: &str,
+        trace_id: Option<&String>,
+    ) -> Self {
+        self.receipt_id = Some(receipt.as_str().to_owned());
+        self.event_id = event_id.map(ToString::to_string);
+        self.body_sha256 = Some(body_sha256.as_str().to_owned());
+        self.key_id = Some(key_id.to_owned());
+        self.trace_id = trace_id.cloned();
         self
     }
 

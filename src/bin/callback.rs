@@ -9,14 +9,15 @@ use idv_callback::clock::SystemClock;
 use idv_callback::config::{CallbackConfig, Environment};
 use idv_callback::intake::{INVOCATION_TIMEOUT, Intake};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{Answered, HttpEvent, check_key_ring, deadline_of, handle_http, is_heartbeat};
+use idv_callback::lambda::{
+    self, Answered, HttpEvent, InvocationEvent, check_key_ring, deadline_of, handle_http, is_heartbeat,
+};
 use idv_callback::ports::{AuditSink as _, Clock as _};
-use idv_callback::telemetry::{self, FunctionLog};
+use idv_callback::telemetry::FunctionLog;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
 
 fn main() -> ExitCode {
-    telemetry::run_function(run())
+    lambda::run_function(run())
 }
 
 async fn run() -> Result<(), Error> {
@@ -36,17 +37,26 @@ async fn run() -> Result<(), Error> {
     let detail = format!(", profile {}{unbound}", config.profile);
     let audit = FunctionLog::begin("callback", &detail, &environment, &config.metrics_namespace)?;
 
-    let intake = Arc::new(Intake { queue, keys, audit, clock: SystemClock, profile: config.profile });
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+    let intake = Arc::new(Intake {
+        queue,
+        keys,
+        audit,
+        clock: SystemClock,
+        profile: config.profile,
+        event_types: config.event_types,
+    });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<InvocationEvent>| {
         let intake = Arc::clone(&intake);
         async move {
-            if is_heartbeat(&event.payload) {
+            let payload = event.payload.read();
+            if is_heartbeat(&payload) {
                 intake.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
                 return Ok::<_, Error>(Answered::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_http(&intake, HttpEvent::read(event.payload), deadline).await))
+            Ok(Answered::Event(handle_http(&intake, HttpEvent::read(payload), deadline).await))
         }
     }))
     .await
+    .map_err(lambda::runtime_api_gone)
 }

@@ -8,15 +8,16 @@ use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueu
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{ConsumerConfig, Environment};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{Answered, check_key_ring, deadline_of, handle_sqs, is_heartbeat};
+use idv_callback::lambda::{
+    self, Answered, InvocationEvent, check_key_ring, deadline_of, handle_sqs, is_heartbeat,
+};
 use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError};
 use idv_callback::settlement::{Consumer, INVOCATION_TIMEOUT, Pace};
-use idv_callback::telemetry::{self, FunctionLog};
+use idv_callback::telemetry::FunctionLog;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
 
 fn main() -> ExitCode {
-    telemetry::run_function(run())
+    lambda::run_function(run())
 }
 
 async fn run() -> Result<(), Error> {
@@ -48,16 +49,18 @@ async fn run() -> Result<(), Error> {
         policy: config.policy,
         pace: Pace::per_second(config.cognito_rps),
     });
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<InvocationEvent>| {
         let consumer = Arc::clone(&consumer);
         async move {
-            if is_heartbeat(&event.payload) {
+            let payload = event.payload.read();
+            if is_heartbeat(&payload) {
                 consumer.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
                 return Ok::<_, Error>(Answered::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_sqs(&consumer, event.payload, deadline).await?))
+            Ok(Answered::Event(handle_sqs(&consumer, payload, deadline).await?))
         }
     }))
     .await
+    .map_err(lambda::runtime_api_gone)
 }

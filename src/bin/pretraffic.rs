@@ -7,13 +7,13 @@ use std::sync::Arc;
 use idv_callback::aws::{AwsConnection, CallLimits, Deployments, LambdaVersions, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, PreTrafficConfig};
+use idv_callback::lambda::{self, InvocationEvent};
 use idv_callback::pretraffic::{PreTraffic, SignInCheck, Unfit};
-use idv_callback::telemetry;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
 fn main() -> ExitCode {
-    telemetry::run_function(run())
+    lambda::run_function(run())
 }
 
 /// Which functions are tried.
@@ -47,11 +47,11 @@ async fn run() -> Result<(), Error> {
             Check::SignIn(SignInCheck { versions, clock: SystemClock, triggers })
         }
     });
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<InvocationEvent>| {
         let (check, deployments) = (Arc::clone(&check), deployments.clone());
         async move {
-            let text =
-                |name: &str| event.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let payload = event.payload.read();
+            let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (deployment, execution) = (text("DeploymentId"), text("LifecycleEventHookExecutionId"));
             let found = check.run().await;
             match &found {
@@ -66,4 +66,5 @@ async fn run() -> Result<(), Error> {
         }
     }))
     .await
+    .map_err(lambda::runtime_api_gone)
 }

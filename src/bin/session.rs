@@ -8,16 +8,17 @@ use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, StoredSecre
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, SessionConfig};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{Answered, HttpEvent, check_key_ring, deadline_of, handle_session, is_heartbeat};
+use idv_callback::lambda::{
+    self, Answered, HttpEvent, InvocationEvent, check_key_ring, deadline_of, handle_session, is_heartbeat,
+};
 use idv_callback::onekosmos::OneKosmos;
 use idv_callback::ports::{AuditSink as _, Clock as _};
-use idv_callback::telemetry::{self, FunctionLog};
+use idv_callback::telemetry::FunctionLog;
 use idv_callback::triggers::session::{INVOCATION_TIMEOUT, SessionDesk};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
 
 fn main() -> ExitCode {
-    telemetry::run_function(run())
+    lambda::run_function(run())
 }
 
 async fn run() -> Result<(), Error> {
@@ -46,16 +47,18 @@ async fn run() -> Result<(), Error> {
         before_sign_up: config.before_sign_up,
         allowed_origin: config.allowed_origin,
     });
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<InvocationEvent>| {
         let desk = Arc::clone(&desk);
         async move {
-            if is_heartbeat(&event.payload) {
+            let payload = event.payload.read();
+            if is_heartbeat(&payload) {
                 desk.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
                 return Ok::<_, Error>(Answered::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_session(&desk, HttpEvent::read(event.payload), deadline).await))
+            Ok(Answered::Event(handle_session(&desk, HttpEvent::read(payload), deadline).await))
         }
     }))
     .await
+    .map_err(lambda::runtime_api_gone)
 }

@@ -11,16 +11,17 @@ use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, TriggersConfig};
 use idv_callback::key_cache::KeyCache;
-use idv_callback::lambda::{Answered, ColdStart, check_key_ring, deadline_of, handle_trigger, is_heartbeat};
+use idv_callback::lambda::{
+    self, Answered, ColdStart, InvocationEvent, check_key_ring, deadline_of, handle_trigger, is_heartbeat,
+};
 use idv_callback::onekosmos::OneKosmos;
 use idv_callback::ports::{AuditSink as _, Clock as _, Deadline};
-use idv_callback::telemetry::{self, FunctionLog};
+use idv_callback::telemetry::FunctionLog;
 use idv_callback::triggers::{INVOCATION_TIMEOUT, Triggers};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
 
 fn main() -> ExitCode {
-    telemetry::run_function(run())
+    lambda::run_function(run())
 }
 
 async fn run() -> Result<(), Error> {
@@ -43,10 +44,11 @@ async fn run() -> Result<(), Error> {
     let settings = config.settings;
     let triggers = Arc::new(Triggers { provider, queue, keys, audit, clock: SystemClock, settings });
     let cold_start = Arc::new(ColdStart::new(began, SystemClock.now()));
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<InvocationEvent>| {
         let (triggers, cold_start) = (Arc::clone(&triggers), Arc::clone(&cold_start));
         async move {
-            if is_heartbeat(&event.payload) {
+            let payload = event.payload.read();
+            if is_heartbeat(&payload) {
                 triggers.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
                 return Ok::<_, Error>(Answered::Heartbeat);
             }
@@ -54,8 +56,9 @@ async fn run() -> Result<(), Error> {
             let now = SystemClock.now();
             let cognito = cold_start.deadline(now, INVOCATION_TIMEOUT);
             let deadline = Deadline(deadline_of(&event.context, now, INVOCATION_TIMEOUT).0.min(cognito.0));
-            Ok(Answered::Event(handle_trigger(&triggers, event.payload, deadline).await?))
+            Ok(Answered::Event(handle_trigger(&triggers, payload, deadline).await?))
         }
     }))
     .await
+    .map_err(lambda::runtime_api_gone)
 }

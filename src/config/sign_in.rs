@@ -1,6 +1,7 @@
 //! The configuration of what happens at sign-up and sign-in.
 
 use super::{ConfigError, Environment, Reader, SecretSource};
+use crate::intake::CALLBACK_PATH;
 use crate::triggers::{FirstFactor, Settings, WhenDown};
 use crate::verification::PoolId;
 
@@ -110,7 +111,13 @@ impl Reader<'_> {
         let url = self.origin("IDV_PROVIDER_URL");
         let callback_url = self.value("IDV_CALLBACK_URL", None, |text| {
             let fits = is_web(text) && text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
-            if fits { Ok(text.to_owned()) } else { Err("must be an https:// URL".to_owned()) }
+            // 1Kosmos would post to it, and get 404, for every session that was opened with it.
+            let leads_there = text.strip_suffix('/').unwrap_or(text).ends_with(CALLBACK_PATH);
+            match (fits, leads_there) {
+                (true, true) => Ok(text.to_owned()),
+                (true, false) => Err(format!("must end in {CALLBACK_PATH}")),
+                (false, _) => Err("must be an https:// URL".to_owned()),
+            }
         });
         let api_key = self.stored("IDV_PROVIDER_SECRET_ID", "IDV_PROVIDER_SECRET_FILE");
         Some(ProviderConfig { url: url?, api_key: api_key?, callback_url: callback_url? })

@@ -2,7 +2,7 @@
 
 /// Every variable that this system reads, with what it is for. `AWS_REGION`, the credential variables and the other
 /// variables of the AWS SDKs that are read by the adapters are listed, too.
-pub const VARIABLES: [Variable; 37] = [
+pub const VARIABLES: [Variable; 38] = [
     Variable(
         "IDV_QUEUE_URL",
         "the callback queue",
@@ -33,6 +33,11 @@ pub const VARIABLES: [Variable; 37] = [
     ),
     Variable("IDV_MINIMUM_IAL", "the least identity assurance level that counts, 1 to 3 (default 2)", "2"),
     Variable("IDV_BINDING", "required or optional (default required)", "required"),
+    Variable(
+        "IDV_EVENT_TYPES",
+        "what becomes of event types that are in no table: result or ignore for each (default none)",
+        "verification.reopened=result,account.linked=ignore",
+    ),
     Variable("IDV_COGNITO_RPS", "writes a second to Cognito by one consumer, 1 to 10000 (default 10)", "10"),
     Variable(
         "IDV_CALLBACK_VERSION",

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use super::header_fields::HeaderFields;
-use super::payload::{self, PayloadError};
+use super::payload::{self, PayloadError, Reading};
 use super::profile::{Claim, SignatureProfile};
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
-use crate::verification::{EventId, VerificationEvent};
+use crate::verification::EventId;
+use crate::vocabulary::EventTypes;
 
-/// How old a signature may be.
-pub const PAST_TOLERANCE: Duration = Duration::from_secs(240);
+/// How old a signature may be: what the senders' own libraries have (Standard Webhooks, Stripe). SQS drops what it has seen
+/// for 300 s; a captured request that comes later than that ends as `duplicate` on the user's record.
+pub const PAST_TOLERANCE: Duration = Duration::from_secs(300);
 
-/// How far ahead of our clock a signature may be. Together with [`PAST_TOLERANCE`] this is 300 s, the time for which
-/// an SQS FIFO queue drops duplicates: inside it SQS drops a captured request, outside it the timestamp does.
-pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
+/// How far ahead of our clock a signature may be: a sender whose clock is two minutes ahead would else be refused for ever.
+pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(300);
 
 /// A request body with what its signature header fields claim, or prove.
 pub struct Delivery<'b, State> {
@@ -48,7 +49,7 @@ pub enum AuthenticationError {
     HeaderMissing,
     /// A signature header field, or a part of it that must stand once, stands more than once.
     HeaderRepeated,
-    /// The message id is not 1 to 128 of `A-Z a-z 0-9 _ -`.
+    /// The message id is not 1 to 256 visible ASCII characters without a full stop.
     MessageIdMalformed,
     /// The timestamp is not a number of seconds in plain digits.
     TimestampMalformed,
@@ -178,11 +179,11 @@ impl<'b> Delivery<'b, Verified> {
         self.body
     }
 
-    /// Reads the event in the body.
+    /// Reads what the body says; `types` is what the operator has said of event types.
     ///
     /// # Errors
     /// [`PayloadError`] names the field and the rule; it holds nothing of the body.
-    pub fn event(&self, received_at: Timestamp) -> Result<VerificationEvent, PayloadError> {
-        payload::parse(self.body, self.message_id(), received_at)
+    pub fn read_body(&self, received_at: Timestamp, types: &EventTypes) -> Result<Reading, PayloadError> {
+        payload::parse(self.body, self.message_id(), received_at, types)
     }
 }

@@ -6,6 +6,7 @@
 
 mod authentication;
 mod header_fields;
+mod moment;
 mod payload;
 mod profile;
 
@@ -14,6 +15,6 @@ pub use authentication::{
 };
 pub use header_fields::HeaderFields;
 pub(crate) use payload::parse as parse_payload;
-pub use payload::{Field, PAYLOAD_FIELDS, PayloadError, Unreadable};
+pub use payload::{Field, NoResult, PAYLOAD_FIELDS, PayloadError, Reading, Unreadable};
 pub use profile::{DEFAULT_SIGNATURE_HEADER, SignatureProfile, sign};
 pub(crate) use profile::{hex, hex_tag};

@@ -1,20 +1,22 @@
 //! The callback body, version 1. The vendor's JSON does not leave this file: an event comes out, and every field that
 //! is not named here is dropped (it may hold names, numbers, images).
+//!
+//! Strict where something hangs on it, tolerant where nothing does: an optional field that is odd is left out and named, and
+//! the event stands without it.
 
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use crate::strict_json::{self, JsonError};
-use crate::timestamp::{NotRfc3339, Timestamp};
+use super::moment;
+use crate::strict_json::{self, JsonError, Member, Members};
+use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Outcome, PoolId, SessionId,
-    Subject, UserReference, Username, VerificationEvent,
+    Approval, AssuranceLevel, BindingToken, EventId, EventType, Evidence, Framework, Outcome, PoolId,
+    SessionId, Subject, UserReference, Username, VerificationEvent,
 };
+use crate::vocabulary::{self, EventTypes, Status, Tells};
 
-/// How far ahead of our clock an event may lie. Events are ordered by their time, so one from far in the future would
-/// make every later one look old; a day is more than any sender's wrong time zone.
+/// How far ahead of our clock an event may lie: more than any sender's wrong time zone.
 const FUTURE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A field of the payload: the canonical name, and the others that are accepted for it.
@@ -23,79 +25,77 @@ pub struct Field {
     pub name: &'static str,
     /// Other names, seen in 1Kosmos' documents.
     pub aliases: &'static [&'static str],
+    /// When it must be there, in words.
+    pub required: &'static str,
+    /// What it holds, in words.
+    pub holds: &'static str,
 }
 
-const EVENT_ID: Field = Field { name: "event_id", aliases: &[] };
-const OCCURRED_AT: Field = Field { name: "occurred_at", aliases: &["event_ts"] };
-const SESSION_ID: Field = Field { name: "session_id", aliases: &["sessionId"] };
-const STATUS: Field = Field { name: "status", aliases: &[] };
-const SUBJECT: Field = Field { name: "blockid_sub", aliases: &["sub", "did"] };
-const IAL: Field = Field { name: "ial", aliases: &["ial_level"] };
-const AAL: Field = Field { name: "aal", aliases: &[] };
-const LIVENESS: Field = Field { name: "liveness_verified", aliases: &[] };
-const MATCH: Field = Field { name: "match_result", aliases: &[] };
-const DOCUMENT_TYPE: Field = Field { name: "document_type", aliases: &[] };
-const FRAMEWORK: Field = Field { name: "framework", aliases: &[] };
-const EXPIRES_AT: Field = Field { name: "expires_at", aliases: &[] };
-const METADATA: Field = Field { name: "metadata", aliases: &[] };
-const POOL: Field = Field { name: "cognito_user_pool", aliases: &[] };
-const USERNAME: Field = Field { name: "cognito_username", aliases: &[] };
-const BINDING: Field = Field { name: "binding", aliases: &[] };
+macro_rules! fields {
+    ($($constant:ident: $name:literal, $aliases:expr, $required:literal, $holds:literal;)*) => {
+        $(const $constant: Field = Field { name: $name, aliases: &$aliases, required: $required, holds: $holds };)*
 
-/// Every field that is read, with its aliases: the one table of the vendor's names.
-pub const PAYLOAD_FIELDS: [&Field; 16] = [
-    &EVENT_ID,
-    &OCCURRED_AT,
-    &SESSION_ID,
-    &STATUS,
-    &SUBJECT,
-    &IAL,
-    &AAL,
-    &LIVENESS,
-    &MATCH,
-    &DOCUMENT_TYPE,
-    &FRAMEWORK,
-    &EXPIRES_AT,
-    &METADATA,
-    &POOL,
-    &USERNAME,
-    &BINDING,
-];
+        /// Every field that is read, with its aliases: the one table of the vendor's names.
+        pub const PAYLOAD_FIELDS: &[Field] = &[$($constant),*];
+    };
+}
 
-/// Status words, canonical first; compared without case.
-const STATUS_WORDS: [(&str, Status); 10] = [
-    ("approved", Status::Approved),
-    ("verified", Status::Approved),
-    ("success", Status::Approved),
-    ("passed", Status::Approved),
-    ("declined", Status::Declined),
-    ("rejected", Status::Declined),
-    ("failed", Status::Declined),
-    ("expired", Status::Expired),
-    ("abandoned", Status::Abandoned),
-    ("in_review", Status::InReview),
-];
+fields! {
+    EVENT_ID: "event_id", [], "unless the signature has a message id", "1 to 256 visible ASCII characters, or a whole number";
+    EVENT_TYPE: "event_type", ["eventType"], "no", "a type of the table of event types; without one the event tells a result";
+    OCCURRED_AT: "occurred_at", ["event_ts"], "yes", "a time";
+    SESSION_ID: "session_id", ["sessionId"], "yes", "1 to 256 visible ASCII characters, or a whole number";
+    STATUS: "status", [], "unless the event type says it", "a word of the table of status words";
+    SUBJECT: "blockid_sub", ["sub", "did"], "approved", "1 to 256 visible ASCII characters";
+    IAL: "ial", ["ial_level"], "approved", "`2`, `2.0`, `\"2\"` or `\"IAL2\"`: 0 to 3";
+    AAL: "aal", [], "no", "as `ial`";
+    LIVENESS: "liveness_verified", [], "approved", "true or false";
+    MATCH: "match_result", [], "approved", "true or false";
+    DOCUMENT_TYPE: "document_type", [], "no", "small letters and underscores; anything else is recorded as `other`";
+    FRAMEWORK: "framework", [], "no", "1 to 64 visible ASCII characters and blanks";
+    EXPIRES_AT: "expires_at", [], "no", "a time, or a date: its first moment";
+    METADATA: "metadata", [], "yes", "an object with the three below";
+    POOL: "cognito_user_pool", [], "yes", "the pool's id";
+    USERNAME: "cognito_username", [], "yes", "the user's name";
+    BINDING: "binding", [], "as `IDV_BINDING` says", "the token that went out with the session";
+}
+
+/// Where a sender's test that is in no form of ours may say that it is one.
+const TEST_HINTS: [&str; 2] = ["type", "event"];
 
 /// 1Kosmos' names of document objects, and the words that we record for them.
 const EVIDENCE_WORDS: [(&str, &str); 3] =
     [("dl_object", "drivers_license"), ("ppt_object", "passport"), ("idcard_object", "id_card")];
 
-#[derive(Clone, Copy)]
-enum Status {
-    Approved,
-    Declined,
-    Expired,
-    Abandoned,
-    InReview,
+/// What an authentic body says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Something about a user's session; and the optional fields that were left out, by name.
+    Event(Box<VerificationEvent>, Vec<&'static str>),
+    /// Nothing that changes anybody.
+    NoResult(NoResult, EventType),
+}
+
+/// Why an event changes nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoResult {
+    /// Its type tells no result: somebody deleted, exported or looked at the record of a session.
+    Administrative,
+    /// A sender tries its connection.
+    SenderTest,
+    /// Somebody is under way, and it cannot be read who: another event will follow.
+    Progress,
 }
 
 /// An authentic body that cannot be read as an event. It holds nothing of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayloadError {
     /// The body is not one strict JSON object.
     Json(JsonError),
     /// A field breaks a rule.
     Field(&'static str, Unreadable),
+    /// The event's type is not known, and it holds no whole result either.
+    UnknownType(EventType),
 }
 
 /// The rule that a field of the payload breaks.
@@ -107,7 +107,7 @@ pub enum Unreadable {
     WrongType,
     /// Its value is not of the form, or not one of the words, that this field has.
     Malformed,
-    /// It stands under two names with different values.
+    /// It stands under two names with different values, or contradicts another field.
     Ambiguous,
     /// It lies more than a day ahead of the time of receipt.
     InTheFuture,
@@ -118,6 +118,7 @@ impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(error) => f.write_str(error.code()),
+            Self::UnknownType(event_type) => write!(f, "event_type:unknown:{event_type}"),
             Self::Field(name, rule) => {
                 let rule = match rule {
                     Unreadable::Missing => "missing",
@@ -137,91 +138,221 @@ pub(crate) fn parse(
     body: &[u8],
     message_id: Option<&EventId>,
     received_at: Timestamp,
-) -> Result<VerificationEvent, PayloadError> {
-    let object = Object(&strict_json::read_object(body).map_err(PayloadError::Json)?);
-    let metadata = match object.get(&METADATA)? {
-        Some(Value::Object(map)) => Object(map),
-        Some(_) => return Err(METADATA.breaks(Unreadable::WrongType)),
-        None => return Err(METADATA.breaks(Unreadable::Missing)),
+    types: &EventTypes,
+) -> Result<Reading, PayloadError> {
+    let object = Object(&strict_json::read_members(body).map_err(PayloadError::Json)?);
+    let (event_type, tells) = match event_type(&object)? {
+        None => (None, Tells::Result(None)),
+        Some(text) => (Some(printable(&text)), types.tells(&text)),
     };
-    let event_id = match (object.text(&EVENT_ID, EventId::new)?, message_id) {
+    let name = || event_type.clone().unwrap_or_else(|| printable(""));
+    let said_by_type = match tells {
+        Tells::SenderTest => return Ok(Reading::NoResult(NoResult::SenderTest, name())),
+        Tells::NoResult => return Ok(Reading::NoResult(NoResult::Administrative, name())),
+        Tells::Result(status) => status,
+        Tells::Unknown => None,
+    };
+    let status = status(&object, said_by_type);
+    let is_progress = status == Ok(Status::InProgress);
+    let unknown_type = event_type.clone().filter(|_| tells == Tells::Unknown);
+    let read =
+        status.and_then(|status| event(&object, message_id, received_at, status, unknown_type.clone()));
+    match (read, unknown_type) {
+        (Ok((event, left_out)), _) => Ok(Reading::Event(Box::new(event), left_out)),
+        (Err(_), None) if is_progress => Ok(Reading::NoResult(NoResult::Progress, name())),
+        (Err(_), Some(unknown)) => Err(PayloadError::UnknownType(unknown)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// The type as it may be told; one that could be anything is not.
+fn printable(text: &str) -> EventType {
+    EventType::new(text).unwrap_or_else(|_| EventType::unprintable())
+}
+
+/// The event type. A test of a sender that knows no form of ours may say so elsewhere; nothing else is believed there.
+fn event_type(object: &Object<'_>) -> Result<Option<String>, PayloadError> {
+    let said = object.one(&EVENT_TYPE, |value| match value {
+        Member::Text(Some(text)) => Ok(text),
+        Member::Text(None) => Err(Unreadable::Malformed),
+        _ => Err(Unreadable::WrongType),
+    })?;
+    if let Some(said) = said.filter(|text| !text.is_empty()) {
+        return Ok(Some(said));
+    }
+    let hint = |name: &str| match object.0.get(name) {
+        Some(Member::Text(Some(text))) if vocabulary::tells(&text) == Tells::SenderTest => Some(text),
+        _ => None,
+    };
+    Ok(TEST_HINTS.into_iter().find_map(hint))
+}
+
+/// How the session stands. Where the type and the status name different results, neither is believed; where the type says that
+/// somebody is under way, the status is how the session stood when the event was sent, and tells nothing.
+fn status(object: &Object<'_>, said_by_type: Option<Status>) -> Result<Status, PayloadError> {
+    let word = object.one(&STATUS, |value| match value {
+        Member::Text(text) => text.and_then(|word| vocabulary::status(&word)).ok_or(Unreadable::Malformed),
+        _ => Err(Unreadable::WrongType),
+    });
+    match (word, said_by_type) {
+        (_, Some(Status::InProgress)) => Ok(Status::InProgress),
+        (Err(error), _) => Err(error),
+        (Ok(Some(word)), Some(said)) if word != said => Err(EVENT_TYPE.breaks(Unreadable::Ambiguous)),
+        (Ok(Some(word)), _) => Ok(word),
+        (Ok(None), Some(said)) => Ok(said),
+        (Ok(None), None) => Err(STATUS.breaks(Unreadable::Missing)),
+    }
+}
+
+fn event(
+    object: &Object<'_>,
+    message_id: Option<&EventId>,
+    received_at: Timestamp,
+    status: Status,
+    unknown_type: Option<EventType>,
+) -> Result<(VerificationEvent, Vec<&'static str>), PayloadError> {
+    let metadata = match object.0.get(METADATA.name) {
+        Some(Member::Object(members)) => members,
+        None | Some(Member::Null) => return Err(METADATA.breaks(Unreadable::Missing)),
+        Some(_) => return Err(METADATA.breaks(Unreadable::WrongType)),
+    };
+    let metadata = Object(&metadata);
+    let event_id = match (object.one(&EVENT_ID, |value| name(value, EventId::new))?, message_id) {
         (Some(id), _) => id,
         (None, Some(id)) => id.clone(),
         (None, None) => return Err(EVENT_ID.breaks(Unreadable::Missing)),
     };
-    Ok(VerificationEvent {
+    let mut left_out = Vec::new();
+    let event = VerificationEvent {
         event_id,
-        occurred_at: occurred_at(&object, received_at)?,
-        session: object.required(&SESSION_ID, SessionId::new)?,
+        occurred_at: occurred_at(object, received_at)?,
+        session: object.required(&SESSION_ID, |value| name(value, SessionId::new))?,
         user: UserReference {
-            pool: metadata.required(&POOL, PoolId::new)?,
-            username: metadata.required(&USERNAME, Username::new)?,
+            pool: metadata.required(&POOL, |value| name(value, PoolId::new))?,
+            username: metadata.required(&USERNAME, |value| name(value, Username::new))?,
         },
-        binding: binding(&metadata)?,
-        outcome: outcome(&object)?,
-    })
+        binding: binding(&metadata),
+        outcome: match status {
+            Status::Approved => Outcome::Approved(approval(object, &mut left_out)?),
+            Status::Declined => Outcome::Declined,
+            Status::Expired => Outcome::Expired,
+            Status::Abandoned => Outcome::Abandoned,
+            Status::InReview => Outcome::InReview,
+            Status::InProgress => Outcome::InProgress,
+        },
+        unknown_type,
+    };
+    Ok((event, left_out))
 }
 
 /// An empty binding is none. One that is malformed is there: whether that matters is for the decision to say.
-fn binding(metadata: &Object<'_>) -> Result<Option<BindingToken>, PayloadError> {
-    Ok(match metadata.get(&BINDING)? {
-        None => None,
-        Some(Value::String(text)) if text.is_empty() => None,
-        Some(Value::String(text)) => {
-            Some(BindingToken::new(text).unwrap_or_else(|_| BindingToken::malformed()))
+fn binding(metadata: &Object<'_>) -> Option<BindingToken> {
+    match metadata.0.get(BINDING.name)? {
+        Member::Null => None,
+        Member::Text(Some(text)) if text.is_empty() => None,
+        Member::Text(Some(text)) => {
+            Some(BindingToken::new(&text).unwrap_or_else(|_| BindingToken::malformed()))
         }
-        Some(_) => Some(BindingToken::malformed()),
-    })
-}
-
-/// A date and time, or a date: then its first moment counts, so that nothing is taken to hold for longer than it does.
-fn end_of_validity(text: &str) -> Result<Timestamp, NotRfc3339> {
-    Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z")))
+        _ => Some(BindingToken::malformed()),
+    }
 }
 
 fn occurred_at(object: &Object<'_>, received_at: Timestamp) -> Result<Timestamp, PayloadError> {
-    let moment = object.required(&OCCURRED_AT, Timestamp::parse)?;
-    if moment.since(received_at) > FUTURE_LIMIT {
+    let at = object.required(&OCCURRED_AT, time)?;
+    // The zero of a runtime says that nobody has set it.
+    if moment::is_zero(at) {
+        return Err(OCCURRED_AT.breaks(Unreadable::Missing));
+    }
+    if at.since(received_at) > FUTURE_LIMIT {
         return Err(OCCURRED_AT.breaks(Unreadable::InTheFuture));
     }
-    Ok(moment)
+    Ok(at)
 }
 
-fn outcome(object: &Object<'_>) -> Result<Outcome, PayloadError> {
-    let status = object.required(&STATUS, |text| {
-        STATUS_WORDS
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(text))
-            .map(|(_, status)| *status)
-            .ok_or(())
-    })?;
-    Ok(match status {
-        Status::Approved => Outcome::Approved(approval(object)?),
-        Status::Declined => Outcome::Declined,
-        Status::Expired => Outcome::Expired,
-        Status::Abandoned => Outcome::Abandoned,
-        Status::InReview => Outcome::InReview,
-    })
-}
-
-fn approval(object: &Object<'_>) -> Result<Approval, PayloadError> {
+fn approval(object: &Object<'_>, left_out: &mut Vec<&'static str>) -> Result<Approval, PayloadError> {
     Ok(Approval {
-        subject: object.required(&SUBJECT, Subject::new)?,
-        ial: object.level(&IAL)?.ok_or(IAL.breaks(Unreadable::Missing))?,
-        aal: object.level(&AAL)?,
-        liveness_verified: object.flag(&LIVENESS)?,
-        match_result: object.flag(&MATCH)?,
+        subject: object.required(&SUBJECT, |value| name(value, Subject::new))?,
+        ial: object.required(&IAL, |value| level(&IAL, &value))?,
+        aal: object.optional(&AAL, |value| level(&AAL, &value), left_out),
+        liveness_verified: object.required(&LIVENESS, |value| flag(&value))?,
+        match_result: object.required(&MATCH, |value| flag(&value))?,
         implied_by_level: false,
-        evidence: object.text(&DOCUMENT_TYPE, |text| Ok::<_, ()>(evidence(text)))?,
-        framework: object.text(&FRAMEWORK, Framework::new)?,
-        expires_at: object.text(&EXPIRES_AT, end_of_validity)?,
+        evidence: object.optional(&DOCUMENT_TYPE, |value| evidence(&value), left_out),
+        framework: object.optional(&FRAMEWORK, |value| framework(&value), left_out),
+        expires_at: object.optional(&EXPIRES_AT, |value| end_of_validity(&value), left_out),
     })
 }
 
 /// What is not a plain word is recorded as `other`: it could be anything, and the approval holds without it.
-fn evidence(text: &str) -> Evidence {
-    let known = EVIDENCE_WORDS.iter().find(|(vendor, _)| *vendor == text).map(|(_, word)| *word);
-    Evidence::new(known.unwrap_or(text)).unwrap_or_else(|_| Evidence::other())
+fn evidence(value: &Member<'_>) -> Result<Evidence, Unreadable> {
+    let Member::Text(Some(text)) = value else { return Err(Unreadable::WrongType) };
+    let known = EVIDENCE_WORDS.iter().find(|(vendor, _)| vendor == text).map(|(_, word)| *word);
+    Ok(Evidence::new(known.unwrap_or(text)).unwrap_or_else(|_| Evidence::other()))
+}
+
+fn framework(value: &Member<'_>) -> Result<Framework, Unreadable> {
+    match value {
+        Member::Text(Some(text)) => Framework::new(text).map_err(|_| Unreadable::Malformed),
+        _ => Err(Unreadable::WrongType),
+    }
+}
+
+/// A time, or a date: then its first moment counts, so that nothing is taken to hold for longer than it does.
+fn end_of_validity(value: &Member<'_>) -> Result<Timestamp, Unreadable> {
+    let end = match value {
+        Member::Text(Some(text)) => moment::read(text).or_else(|| moment::read_date(text)),
+        Member::Number(number) => moment::read_number(number),
+        _ => return Err(Unreadable::WrongType),
+    };
+    end.filter(|end| !moment::is_zero(*end)).ok_or(Unreadable::Malformed)
+}
+
+fn time(value: Member<'_>) -> Result<Timestamp, Unreadable> {
+    match value {
+        Member::Text(text) => text.and_then(|text| moment::read(&text)).ok_or(Unreadable::Malformed),
+        Member::Number(number) => moment::read_number(number).ok_or(Unreadable::Malformed),
+        _ => Err(Unreadable::WrongType),
+    }
+}
+
+/// A name: a text, or a whole number as it is written.
+fn name<T, E>(value: Member<'_>, read: impl FnOnce(&str) -> Result<T, E>) -> Result<T, Unreadable> {
+    let text = match value {
+        Member::Text(text) => text.ok_or(Unreadable::Malformed)?,
+        Member::Number(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => number.to_owned(),
+        _ => return Err(Unreadable::WrongType),
+    };
+    read(&text).map_err(|_| Unreadable::Malformed)
+}
+
+fn flag(value: &Member<'_>) -> Result<bool, Unreadable> {
+    match value {
+        Member::Flag(flag) => Ok(*flag),
+        _ => Err(Unreadable::WrongType),
+    }
+}
+
+/// `2`, `2.0`, `2e0`, `"2"`, `"2.0"` or `"IAL2"`.
+fn level(field: &Field, value: &Member<'_>) -> Result<AssuranceLevel, Unreadable> {
+    let number = match value {
+        Member::Number(number) => whole(number),
+        Member::Text(Some(text)) => {
+            let lower = text.to_ascii_lowercase();
+            let digits = lower.strip_prefix(field.name).map(|rest| rest.trim_start_matches([' ', '-', '_']));
+            whole(digits.unwrap_or(&lower))
+        }
+        Member::Text(None) => None,
+        _ => return Err(Unreadable::WrongType),
+    };
+    number.and_then(|number| AssuranceLevel::new(number).ok()).ok_or(Unreadable::Malformed)
+}
+
+/// A small whole number, also where a library has written it as one with a fraction.
+fn whole(text: &str) -> Option<u64> {
+    let plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
+    let number: f64 = plain.then(|| text.parse().ok()).flatten()?;
+    (0..=9_u32).find(|whole| f64::from(*whole).total_cmp(&number).is_eq()).map(u64::from)
 }
 
 impl Field {
@@ -230,15 +361,21 @@ impl Field {
     }
 }
 
-struct Object<'a>(&'a Map<String, Value>);
+struct Object<'a>(&'a Members<'a>);
 
 impl<'a> Object<'a> {
-    /// The field under any of its names; `null` is the same as not there.
-    fn get(&self, field: &Field) -> Result<Option<&'a Value>, PayloadError> {
+    /// The field under any of its names, read; `null` is the same as not there. Equal is what means the same.
+    fn one<T: PartialEq>(
+        &self,
+        field: &Field,
+        read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
+    ) -> Result<Option<T>, PayloadError> {
         let names = std::iter::once(&field.name).chain(field.aliases);
-        let mut found: Option<&Value> = None;
-        for value in names.filter_map(|name| self.0.get(*name)).filter(|value| !value.is_null()) {
-            if found.is_some_and(|earlier| earlier != value) {
+        let mut found: Option<T> = None;
+        for value in names.filter_map(|name| self.0.get(name)).filter(|value| !matches!(value, Member::Null))
+        {
+            let value = read(value).map_err(|rule| field.breaks(rule))?;
+            if found.as_ref().is_some_and(|earlier| *earlier != value) {
                 return Err(field.breaks(Unreadable::Ambiguous));
             }
             found = Some(value);
@@ -246,52 +383,24 @@ impl<'a> Object<'a> {
         Ok(found)
     }
 
-    fn text<T, E>(
+    fn required<T: PartialEq>(
         &self,
         field: &Field,
-        read: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, PayloadError> {
-        match self.get(field)? {
-            None => Ok(None),
-            Some(Value::String(text)) => {
-                read(text).map(Some).map_err(|_| field.breaks(Unreadable::Malformed))
-            }
-            Some(_) => Err(field.breaks(Unreadable::WrongType)),
-        }
-    }
-
-    fn required<T, E>(
-        &self,
-        field: &Field,
-        read: impl FnOnce(&str) -> Result<T, E>,
+        read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
     ) -> Result<T, PayloadError> {
-        self.text(field, read)?.ok_or(field.breaks(Unreadable::Missing))
+        self.one(field, read)?.ok_or(field.breaks(Unreadable::Missing))
     }
 
-    fn flag(&self, field: &Field) -> Result<bool, PayloadError> {
-        match self.get(field)? {
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(field.breaks(Unreadable::WrongType)),
-            None => Err(field.breaks(Unreadable::Missing)),
-        }
+    /// A field that the event stands without: where it is odd it is left out, and named.
+    fn optional<T: PartialEq>(
+        &self,
+        field: &Field,
+        read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
+        left_out: &mut Vec<&'static str>,
+    ) -> Option<T> {
+        self.one(field, read).unwrap_or_else(|_| {
+            left_out.push(field.name);
+            None
+        })
     }
-
-    /// `2`, `"2"` or `"IAL2"`.
-    fn level(&self, field: &Field) -> Result<Option<AssuranceLevel>, PayloadError> {
-        let number = match self.get(field)? {
-            None => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::String(text)) => level_word(field.name, text),
-            Some(_) => return Err(field.breaks(Unreadable::WrongType)),
-        };
-        let level = number.and_then(|number| AssuranceLevel::new(number).ok());
-        level.map(Some).ok_or(field.breaks(Unreadable::Malformed))
-    }
-}
-
-/// `prefix` is the field's canonical name, `ial` or `aal`.
-fn level_word(prefix: &str, text: &str) -> Option<u64> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.strip_prefix(prefix).unwrap_or(&lower);
-    if digits.len() == 1 { digits.parse().ok() } else { None }
 }

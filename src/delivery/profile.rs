@@ -161,29 +161,29 @@ pub fn sign(
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }
 
 fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
     let id = headers.exactly_one("webhook-id")?;
     let timestamp = headers.exactly_one("webhook-timestamp")?;
     let signatures = headers.exactly_one("webhook-signature")?;
-    if id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-    {
+    // The id is part of the signed bytes, with a full stop behind it.
+    if !(1..=256).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.') {
         return Err(AuthenticationError::MessageIdMalformed);
     }
     let mut found = Vec::new();
     for item in signatures.split(' ') {
         match item.split_once(',') {
-            Some(("v1", value)) => found.push(base64_tag(value)?),
-            // Other versions (v1a is Ed25519) are the sender's business.
-            Some((version, value)) if is_word(version) && !value.contains(',') => {}
-            _ => return Err(AuthenticationError::SignatureMalformed),
+            // A second comma: two fields that a proxy has joined.
+            Some((_, value)) if value.contains(',') => return Err(AuthenticationError::SignatureMalformed),
+            Some(("v1", value)) => found.extend(base64_tag(value)),
+            // Other versions (v1a is Ed25519) are the sender's business, and what is malformed helps nobody.
+            _ => {}
+        }
+        if found.len() > MAXIMUM_SIGNATURES {
+            return Err(AuthenticationError::TooManySignatures);
         }
     }
     Ok(Claim {
@@ -193,21 +193,30 @@ fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
     })
 }
 
+/// `t=…,v1=…[,v1=…]`, with or without blanks behind the commas; several of these with blanks between them while a sender
+/// changes keys (Persona), all of the same second.
 fn read_timestamped(value: &str) -> Result<Claim, AuthenticationError> {
-    let mut timestamp = None;
+    let value = value.replace(", ", ",");
+    let mut claimed: Option<(String, i64)> = None;
     let mut found = Vec::new();
-    for item in value.split(',') {
-        match item.split_once('=') {
-            Some(("t", _)) if timestamp.is_some() => return Err(AuthenticationError::HeaderRepeated),
-            Some(("t", text)) => timestamp = Some((text.to_owned(), seconds(text)?)),
-            Some(("v1", value)) => found.push(hex_tag(value)?),
-            Some((scheme, _)) if is_word(scheme) => {}
-            _ => return Err(AuthenticationError::SignatureMalformed),
+    for group in value.split(' ').filter(|group| !group.is_empty()) {
+        let mut timestamp = None;
+        for item in group.split(',') {
+            match item.split_once('=') {
+                Some(("t", _)) if timestamp.is_some() => return Err(AuthenticationError::HeaderRepeated),
+                Some(("t", text)) => timestamp = Some((text.to_owned(), seconds(text)?)),
+                Some(("v1", value)) => found.extend(hex_tag(value)),
+                // Other schemes are the sender's business, and what is malformed helps nobody.
+                _ => {}
+            }
         }
+        let timestamp = timestamp.ok_or(AuthenticationError::TimestampMalformed)?;
+        if claimed.as_ref().is_some_and(|earlier| *earlier != timestamp) {
+            return Err(AuthenticationError::HeaderRepeated);
+        }
+        claimed = Some(timestamp);
     }
-    if timestamp.is_none() {
-        return Err(AuthenticationError::TimestampMalformed);
-    }
+    let timestamp = Some(claimed.ok_or(AuthenticationError::TimestampMalformed)?);
     Ok(Claim { message_id: None, timestamp, signatures: some_but_not_too_many(found)? })
 }
 
@@ -217,10 +226,6 @@ fn some_but_not_too_many(signatures: Vec<[u8; 32]>) -> Result<Vec<[u8; 32]>, Aut
         1..=MAXIMUM_SIGNATURES => Ok(signatures),
         _ => Err(AuthenticationError::TooManySignatures),
     }
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// Seconds since the Unix epoch in plain ASCII digits: no sign, no blank, no exponent, nothing that overflows.

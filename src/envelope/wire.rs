@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{BodyDigest, Envelope, decode, encode};
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, BindingToken, EventId, Evidence, Framework, Malformed, Outcome, PoolId,
-    SessionId, Subject, UserReference, Username, VerificationEvent,
+    Approval, AssuranceLevel, BindingToken, EventId, EventType, Evidence, Framework, Malformed, Outcome,
+    PoolId, SessionId, Subject, UserReference, Username, VerificationEvent,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +48,8 @@ struct Event {
     binding: Option<String>,
     status: Status,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    unknown_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     approval: Option<Approved>,
 }
 
@@ -59,6 +61,7 @@ enum Status {
     Expired,
     Abandoned,
     InReview,
+    InProgress,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +134,7 @@ impl From<&VerificationEvent> for Event {
             Outcome::Expired => (Status::Expired, None),
             Outcome::Abandoned => (Status::Abandoned, None),
             Outcome::InReview => (Status::InReview, None),
+            Outcome::InProgress => (Status::InProgress, None),
         };
         Self {
             event_id: event.event_id.as_str().to_owned(),
@@ -140,6 +144,7 @@ impl From<&VerificationEvent> for Event {
             username: event.user.username.as_str().to_owned(),
             binding: event.binding.as_ref().map(|token| token.as_str().to_owned()),
             status,
+            unknown_type: event.unknown_type.as_ref().map(|name| name.as_str().to_owned()),
             approval,
         }
     }
@@ -153,6 +158,7 @@ impl Event {
             (Status::Expired, None) => Outcome::Expired,
             (Status::Abandoned, None) => Outcome::Abandoned,
             (Status::InReview, None) => Outcome::InReview,
+            (Status::InProgress, None) => Outcome::InProgress,
             _ => return None,
         };
         Some(VerificationEvent {
@@ -165,6 +171,7 @@ impl Event {
             },
             binding: optional(self.binding, |text| BindingToken::new(text).ok()).ok()?,
             outcome,
+            unknown_type: optional(self.unknown_type, |text| EventType::new(text).ok()).ok()?,
         })
     }
 }

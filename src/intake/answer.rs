@@ -3,8 +3,9 @@
 
 use serde_json::json;
 
-use super::CALLBACK_PATH;
-use crate::envelope::Envelope;
+use super::{Accepted, CALLBACK_PATH};
+use crate::envelope::{BodyDigest, Envelope, ReceiptId};
+use crate::timestamp::Timestamp;
 use crate::verification::EventId;
 
 /// How long a sender should wait before it sends again, in seconds.
@@ -32,8 +33,27 @@ pub enum Rejection {
     MethodNotAllowed,
     /// 413: larger than [`MAXIMUM_BODY_BYTES`](super::MAXIMUM_BODY_BYTES).
     TooLarge,
-    /// 415: not JSON.
+    /// 415: not JSON, and not authentic either.
     UnsupportedMediaType,
+    /// 501: an event of a service that is no front door of this function: which.
+    UnsupportedEvent(&'static str),
+}
+
+fn receipt(
+    id: &ReceiptId,
+    event_id: Option<&EventId>,
+    body_sha256: &BodyDigest,
+    received_at: Timestamp,
+    key_id: &str,
+) -> String {
+    json!({
+        "receipt_id": id.as_str(),
+        "event_id": event_id.map(EventId::as_str),
+        "body_sha256": body_sha256.as_str(),
+        "received_at": received_at.to_string(),
+        "key_id": key_id,
+    })
+    .to_string()
 }
 
 impl Rejection {
@@ -45,6 +65,7 @@ impl Rejection {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedEvent(_) => "unsupported_event",
         }
     }
 }
@@ -52,14 +73,23 @@ impl Rejection {
 impl Answer {
     /// 202 with the receipt: authentic and enqueued. Stop sending.
     pub(super) fn accepted(envelope: &Envelope) -> Self {
-        let receipt = json!({
-            "receipt_id": envelope.receipt_id().as_str(),
-            "event_id": envelope.event_id().map(EventId::as_str),
-            "body_sha256": envelope.body_sha256.as_str(),
-            "received_at": envelope.received_at.to_string(),
-            "key_id": envelope.key_id,
-        });
-        Self::new(202, "application/json", receipt.to_string())
+        Self::new(
+            202,
+            "application/json",
+            receipt(
+                &envelope.receipt_id(),
+                envelope.event_id(),
+                &envelope.body_sha256,
+                envelope.received_at,
+                &envelope.key_id,
+            ),
+        )
+    }
+
+    /// The same for what changes nobody: authentic, and recorded.
+    pub(super) fn receipt(accepted: &Accepted, id: &ReceiptId, message_id: Option<&EventId>) -> Self {
+        let Accepted { received_at, key_id, body_sha256, .. } = accepted;
+        Self::new(202, "application/json", receipt(id, message_id, body_sha256, *received_at, key_id))
     }
 
     /// 401, the same for every cause. Mend, then send again.
@@ -71,7 +101,7 @@ impl Answer {
         answer
     }
 
-    /// 400, 404, 405, 413 or 415. Mend, then send again.
+    /// 400, 404, 405, 413, 415 or 501. Mend, then send again.
     pub(crate) fn rejected(rejection: Rejection) -> Self {
         match rejection {
             Rejection::NotBase64 => {
@@ -94,6 +124,13 @@ impl Answer {
             Rejection::UnsupportedMediaType => {
                 let detail = "The content type must be application/json.";
                 Self::problem(415, "unsupported-media-type", "Unsupported Media Type", detail)
+            }
+            Rejection::UnsupportedEvent(service) => {
+                let detail = format!(
+                    "Events of {service} are not supported. Put API Gateway, a function URL or an Application Load \
+                     Balancer before this function."
+                );
+                Self::problem(501, "unsupported-event", "Not Implemented", &detail)
             }
         }
     }

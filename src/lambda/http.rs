@@ -31,6 +31,9 @@ pub struct HttpEvent {
     request_context: Option<RequestContext>,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
+    /// Which service it comes from, where that is none of the above.
+    #[serde(skip)]
+    unsupported: Option<&'static str>,
 }
 
 #[derive(Default, Deserialize)]
@@ -86,7 +89,8 @@ impl HttpEvent {
     /// Reads what a function was invoked with. What is not an HTTP event at all is one without method and path, which
     /// is answered like any other request that is no callback: an error here would quote it.
     pub fn read(payload: serde_json::Value) -> Self {
-        serde_json::from_value(payload).unwrap_or_default()
+        let unsupported = is_of_lattice(&payload).then_some("VPC Lattice");
+        Self { unsupported, ..serde_json::from_value(payload).unwrap_or_default() }
     }
 
     /// A load balancer that sends multi-value headers takes no other kind back.
@@ -96,6 +100,9 @@ impl HttpEvent {
 
     /// The request in it.
     pub fn into_request(self) -> Request {
+        if let Some(service) = self.unsupported {
+            return Request { unsupported: Some(service), ..Request::default() };
+        }
         let context = self.request_context.unwrap_or_default();
         // Payload 2.0 has it here alone; what some tools write elsewhere in such an event is not it.
         let method = context.http.and_then(|http| http.method).or(self.http_method).unwrap_or_default();
@@ -116,8 +123,16 @@ impl HttpEvent {
         };
         let headers = header_fields(self.headers, self.multi_value_headers);
         let trace_id = headers.single("x-amzn-trace-id").and_then(root_of_trace);
-        Request { method: method.to_ascii_uppercase(), path, headers, body, trace_id }
+        Request { method: method.to_ascii_uppercase(), path, headers, body, trace_id, unsupported: None }
     }
+}
+
+/// Whether it is an event of VPC Lattice (VPC Lattice user guide, "Lambda functions as targets"): the first version writes
+/// `raw_path`, the second names the service network in its context.
+fn is_of_lattice(payload: &serde_json::Value) -> bool {
+    let context = payload.get("requestContext");
+    let of_network = context.is_some_and(|context| context.get("serviceNetworkArn").is_some());
+    of_network || (payload.get("raw_path").is_some() && payload.get("rawPath").is_none())
 }
 
 /// An HTTP API with a named stage puts it before the path.
@@ -134,7 +149,9 @@ fn without_stage(path: String, stage: Option<&str>) -> String {
 fn without_base_path(path: String, route: &str) -> String {
     let route = route.rsplit(' ').next().unwrap_or_default();
     let is_path = route.starts_with('/') && !route.contains('{') && route.len() > 1;
-    if is_path && path.ends_with(route) { route.to_owned() } else { path }
+    let ends_in_route =
+        path.strip_suffix('/').unwrap_or(&path).ends_with(route.strip_suffix('/').unwrap_or(route));
+    if is_path && ends_in_route { route.to_owned() } else { path }
 }
 
 /// Where both forms are there, the multi-value one holds every field and the other only the last of each name.

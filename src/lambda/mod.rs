@@ -1,16 +1,18 @@
 //! In: what AWS Lambda hands to a function, and the form of the answer. The only place that knows these shapes.
 
 mod cognito;
+mod event;
 mod heartbeat;
 mod http;
 mod sqs;
 mod start;
 
 pub use cognito::handle_trigger;
+pub use event::InvocationEvent;
 pub use heartbeat::{Answered, is_heartbeat};
 pub use http::{HttpEvent, HttpResponse, handle_http, handle_session};
 pub use sqs::{BatchError, handle_sqs, received_messages};
-pub use start::check_key_ring;
+pub use start::{check_key_ring, run_function, runtime_api_gone};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

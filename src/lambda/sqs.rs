@@ -47,7 +47,9 @@ where
     A: AuditSink,
     C: Clock,
 {
-    let messages = received_messages(payload)?;
+    let messages = received_messages(payload).inspect_err(|error| {
+        tracing::error!(%error, "the batch fails as a whole, and comes back");
+    })?;
     let mut response = SqsBatchResponse::default();
     for id in consumer.settle_batch(&messages, deadline).await {
         let mut failure = BatchItemFailure::default();
@@ -69,10 +71,12 @@ pub fn received_messages(payload: Value) -> Result<Vec<ReceivedMessage>, BatchEr
 
 fn received_message(record: SqsMessage) -> Result<ReceivedMessage, BatchError> {
     let id = record.message_id.filter(|id| !id.is_empty()).ok_or(BatchError::NoMessageId)?;
-    let group_id = record.attributes.get("MessageGroupId").cloned().unwrap_or_else(|| {
-        tracing::warn!("a record has no MessageGroupId: the event source must be a FIFO queue");
-        id.clone()
-    });
+    // A standard queue has groups, too (fair queues), and no order (Lambda developer guide, "Using Lambda with Amazon SQS", the
+    // example events).
+    if !record.attributes.contains_key("SequenceNumber") {
+        tracing::warn!("a record has no SequenceNumber: the event source must be a FIFO queue");
+    }
+    let group_id = record.attributes.get("MessageGroupId").cloned().unwrap_or_else(|| id.clone());
     let attempt = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     let attributes = record.message_attributes.into_iter();
     Ok(ReceivedMessage {

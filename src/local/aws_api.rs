@@ -88,6 +88,7 @@ impl<C: Clock + Clone> AwsApi<C> {
         Ok(json!({
             "Username": user.username,
             "UserStatus": user.status,
+            "Enabled": user.enabled,
             "UserCreateDate": seconds(user.created_at.unix_millis()),
             "UserAttributes": user.attributes.iter().map(attribute).collect::<Vec<_>>(),
         }))

@@ -106,6 +106,7 @@ pub fn batch_event(messages: &[ReceivedMessage]) -> Value {
                 "attributes": {
                     "ApproximateReceiveCount": message.attempt.to_string(),
                     "MessageGroupId": message.group_id,
+                    "SequenceNumber": sequence_number(&message.id),
                 },
                 "messageAttributes": attributes.collect::<serde_json::Map<_, _>>(),
                 "eventSource": "aws:sqs",
@@ -113,4 +114,10 @@ pub fn batch_event(messages: &[ReceivedMessage]) -> Value {
         })
         .collect();
     json!({ "Records": records })
+}
+
+/// A number in the form that SQS gives it: 20 digits, as a text. The embedded queues number their messages.
+fn sequence_number(message_id: &str) -> String {
+    let digits: String = message_id.chars().filter(char::is_ascii_digit).collect();
+    format!("18849{digits:0>15}")
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::envelope::BodyDigest;
 use crate::ports::{Fault, ProofingProvider, ProviderError};
 use crate::proofing::{
     Answered, Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, PersonalLink,
@@ -104,9 +103,9 @@ impl ProofingProvider for LocalProofing {
         &self,
         session: &SessionId,
         _within: Duration,
-    ) -> Result<(SessionResult, BodyDigest), ProviderError> {
+    ) -> Result<SessionResult, ProviderError> {
         let known = self.lock().sessions.iter().any(|known| known.id == *session);
-        if known { Ok((SessionResult::Pending, BodyDigest::of(b""))) } else { Err(ProviderError::NotFound) }
+        if known { Ok(SessionResult::Pending) } else { Err(ProviderError::NotFound) }
     }
 
     async fn start_step_up(

@@ -13,7 +13,7 @@ use crate::assurance::{
 };
 use crate::audit::ChangeCall;
 use crate::delivery::hex;
-use crate::ports::{Clock, DirectoryError, Fault, UserDirectory};
+use crate::ports::{Clock, DirectoryError, Fault, Person, UserDirectory};
 use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{PoolId, UserReference, Username};
@@ -74,6 +74,8 @@ pub struct User {
     pub username: String,
     /// The status, in Cognito's spelling.
     pub status: &'static str,
+    /// Whether the user may sign in.
+    pub enabled: bool,
     /// All attributes, `sub` among them.
     pub attributes: BTreeMap<String, String>,
     /// When the user was created.
@@ -178,7 +180,7 @@ impl<C: Clock> UserPool<C> {
         }
         let created_at = self.clock.now();
         attributes.insert("sub".to_owned(), sub_of(&self.id, &username, created_at));
-        let user = User { username, status: "UNCONFIRMED", attributes, created_at };
+        let user = User { username, status: "UNCONFIRMED", enabled: true, attributes, created_at };
         state.users.push(user.clone());
         Ok(user)
     }
@@ -232,6 +234,17 @@ impl<C: Clock> UserPool<C> {
             return Err(PoolError::NotAuthorized);
         }
         user.status = "CONFIRMED";
+        Ok(())
+    }
+
+    /// Keeps a user from signing in, or lets them (`AdminDisableUser`, `AdminEnableUser`).
+    ///
+    /// # Errors
+    /// [`PoolError::UserNotFound`].
+    pub fn admin_set_enabled(&self, name: &str, enabled: bool) -> Result<(), PoolError> {
+        let mut state = self.lock();
+        let at = position(&state.users, name).ok_or(PoolError::UserNotFound)?;
+        state.users.iter_mut().skip(at).take(1).for_each(|user| user.enabled = enabled);
         Ok(())
     }
 
@@ -321,7 +334,7 @@ impl<C: Clock> UserDirectory for UserPool<C> {
 
     async fn write(
         &self,
-        user: &UserReference,
+        user: &Person<'_>,
         changes: &[AttributeChange],
     ) -> Result<ChangeCall, DirectoryError> {
         let attributes: Vec<_> = changes
@@ -332,15 +345,19 @@ impl<C: Clock> UserDirectory for UserPool<C> {
             })
             .collect();
         let written = self
-            .reach(user)
-            .and_then(|()| self.admin_update_user_attributes(user.username.as_str(), &attributes));
+            .reach(user.reference)
+            .and_then(|()| self.admin_update_user_attributes(name_of(user), &attributes));
         made("AdminUpdateUserAttributes", written)
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
-        let confirmed = self.reach(user).and_then(|()| self.admin_confirm_sign_up(user.username.as_str()));
+    async fn confirm(&self, user: &Person<'_>) -> Result<ChangeCall, DirectoryError> {
+        let confirmed = self.reach(user.reference).and_then(|()| self.admin_confirm_sign_up(name_of(user)));
         made("AdminConfirmSignUp", confirmed)
     }
+}
+
+fn name_of<'a>(user: &Person<'a>) -> &'a str {
+    user.sub.unwrap_or(user.reference.username.as_str())
 }
 
 fn made(call: &'static str, outcome: Result<(), PoolError>) -> Result<ChangeCall, DirectoryError> {
@@ -356,6 +373,7 @@ fn record(user: &User) -> Result<UserRecord, DirectoryError> {
             "CONFIRMED" => UserStatus::Confirmed,
             _ => UserStatus::Other,
         },
+        enabled: user.enabled,
         sub: user.attributes.get("sub").cloned(),
         created_at: user.created_at,
         assurance: Assurance::read(|name| user.attributes.get(name).map(String::as_str)),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{AppClient, Finding, Installation, OwnChallenge, Pool, TRIGGERS};
-use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES, names};
+use crate::assurance::{
+    ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, MAXIMUM_VALUE_CHARS, STAGING_ATTRIBUTES, names,
+};
 
 /// Custom authentication: password, then face; with its older name.
 const CUSTOM_AUTH: [&str; 2] = ["ALLOW_CUSTOM_AUTH", "CUSTOM_AUTH_FLOW_ONLY"];
@@ -107,6 +109,7 @@ fn longest_value(name: &str) -> usize {
         names::IDV_STATUS => 12,
         names::IDV_PROOFED_AT | names::IDV_EXPIRES_AT => 24,
         names::IDV_EVIDENCE | names::IDV_FRAMEWORK => 64,
+        names::IDV_HISTORY => MAXIMUM_VALUE_CHARS,
         _ => 256,
     }
 }

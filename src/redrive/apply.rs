@@ -271,7 +271,8 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         let correction = letter.correction.as_deref();
         let attributes = with_replay(&dead.attributes, correction, &run, &now, self.by, &plan.because);
         // A corrected letter is handled among the other events of the user that it is about.
-        let group = correction.and_then(|_| letter.reference()).map(|user| group_id(&user));
+        // That of the user whom it is about: a corrected one, or one that could not be read when it came.
+        let group = letter.reference().map(|user| group_id(&user));
         note(journal, letter, Stage::Sending)?;
         let message = OutgoingMessage {
             body: dead.body,

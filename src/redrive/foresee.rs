@@ -67,13 +67,17 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
         users: &mut Users,
     ) -> Result<Foreseen, Stays> {
         let statement = opened.map_err(Stays::Dead)?;
-        if statement.group_id() != group_id {
+        if statement.group_id() != group_id && statement.envelope.group_id() != group_id {
             return Err(Stays::Unknown("it lies in another user's group".to_owned()));
         }
         let statement = match correction {
             None => statement.clone(),
             Some(correction) => statement.clone().corrected(correction.clone()),
         };
+        let statement = statement.read_again(&self.policy.event_types);
+        if statement.tells_no_result() {
+            return Err(Stays::Unknown("its type tells no result now: archive and discard it".to_owned()));
+        }
         let event = statement.event().map_err(|(reason, _)| Stays::Dead(reason))?;
         if event.user.pool.is_synthetic() {
             return Err(Stays::Unknown("a synthetic callback, about nobody".to_owned()));

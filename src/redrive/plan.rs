@@ -17,7 +17,7 @@ use crate::delivery::hex;
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
 use crate::timestamp::Timestamp;
-use crate::verification::{EventId, PoolId, SessionId, Subject, UserReference, Username};
+use crate::verification::{PoolId, SessionId, Subject, UserReference, Username};
 
 /// The form of a plan.
 const SCHEMA: &str = "idv-redrive-plan/1";
@@ -133,14 +133,9 @@ impl PlannedLetter {
 
     /// Whether its outcome writes anything.
     pub fn writes(&self) -> bool {
-        ![Settled::Duplicate, Settled::Superseded, Settled::Unclaimed]
+        ![Settled::Duplicate, Settled::Superseded, Settled::Unclaimed, Settled::Skipped]
             .map(word)
             .contains(&self.forecast.as_str())
-    }
-
-    /// What orders the events of a user.
-    pub(super) fn key(&self) -> Option<(Timestamp, EventId)> {
-        Some((Timestamp::parse(&self.occurred_at).ok()?, EventId::new(&self.event_id).ok()?))
     }
 }
 
@@ -292,7 +287,12 @@ pub(super) fn user_state(ring: &KeyRing, user: Option<&UserRecord>) -> String {
                 let subject = assurance.subject.as_ref().map(Subject::as_str).unwrap_or_default();
                 let session = assurance.session.as_ref().map(SessionId::as_str).unwrap_or_default();
                 let receipt = assurance.receipt.as_ref().map(ToString::to_string).unwrap_or_default();
-                format!("{subject}\n{session}\n{receipt}\n{:?}\n{:?}", assurance.ial, assurance.status)
+                let history = assurance.history.as_ref().map(ToString::to_string).unwrap_or_default();
+                let disabled = if user.enabled { "" } else { "disabled" };
+                format!(
+                    "{disabled}{subject}\n{session}\n{receipt}\n{history}\n{:?}\n{:?}",
+                    assurance.ial, assurance.status
+                )
             },
         );
         format!("{status}\n{}\n{}\n{assurance}", user.created_at, user.username.as_str())

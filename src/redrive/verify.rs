@@ -9,6 +9,7 @@ use super::{Plan, PlannedLetter, fingerprint, open};
 use crate::assurance::UserStatus;
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
+use crate::verification::EventId;
 
 /// How often the outcome of a letter is looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Became {
-    /// The user's record holds this event or a newer one, and is confirmed if that was expected.
+    /// The user's record remembers this event, if anything of it was to be written, and is confirmed if that was expected.
     Settled,
     /// Not yet.
     Pending,
@@ -37,7 +38,7 @@ pub async fn became<D: UserDirectory, C: Clock>(
     foresight: &Foresight<'_, D, C>,
     letter: &PlannedLetter,
 ) -> Became {
-    let (Some(reference), Some(key)) = (letter.reference(), letter.key()) else {
+    let (Some(reference), Ok(event)) = (letter.reference(), EventId::new(&letter.event_id)) else {
         return Became::Unknown("the plan names no user".to_owned());
     };
     let user = match foresight.read(&reference).await {
@@ -45,8 +46,7 @@ pub async fn became<D: UserDirectory, C: Clock>(
         Ok(None) => return Became::UserGone,
         Err(why) => return Became::Unknown(why),
     };
-    let receipt = user.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
-    let reached = receipt.is_some_and(|receipt| (receipt.occurred_at, receipt.event_id.clone()) >= key);
+    let reached = !letter.writes() || user.assurance.as_ref().is_ok_and(|held| held.has_taken_in(&event));
     let confirmed = !letter.confirms || user.status == UserStatus::Confirmed;
     if reached && confirmed { Became::Settled } else { Became::Pending }
 }

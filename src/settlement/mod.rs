@@ -6,31 +6,35 @@
 
 mod backoff;
 mod batch;
+mod dead_letter;
 mod pace;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
+use dead_letter::dead_letter;
+pub use dead_letter::dead_letter_attributes;
 pub use pace::Pace;
 
 use crate::assurance::{
-    Decision, Policy, QuarantineReason, Settled, Settlement, UserRecord, UserStatus, decide,
+    AttributeChange, Decision, Policy, QuarantineReason, Settled, Settlement, UserRecord, UserStatus, decide,
+    names,
 };
-use crate::audit::{AuditCode, AuditRecord, CODE_VERSION, ChangeCall, DecisionFacts, pseudonym};
+use crate::audit::{AuditCode, AuditRecord, ChangeCall, DecisionFacts, pseudonym};
 use crate::binding::Binding;
 use crate::correction::{Statement, not_ours};
 use crate::envelope::Envelope;
 use crate::key_cache::{KeyCache, Refresh};
 use crate::key_ring::KeyRing;
 use crate::ports::{
-    AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, QueueError,
+    AuditSink, Clock, DeadLetters, DirectoryError, Fault, KeyStore, KeyStoreError, Person, QueueError,
     ReceivedMessage, Redelivery, UserDirectory,
 };
 use crate::seal::OpenError;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, UserReference, VerificationEvent};
+use crate::vocabulary::Use;
 
 /// How often the queue hands a message out before it gives up. With the longest backoff that is some ten hours, so
 /// that an outage of Cognito for hours puts nothing among the dead letters.
@@ -46,28 +50,6 @@ pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 /// How much time must be left for a record to be begun: read, write, confirm, read again and one call to a queue, at
 /// the longest time that each may take. In an invocation shorter than twice that, half of its time.
 pub const RECORD_BUDGET: Duration = Duration::from_secs(20);
-
-/// The most attributes of one message (SQS API reference, `SendMessage`).
-const MAXIMUM_ATTRIBUTES: usize = 10;
-
-/// The attributes that a dead letter has beside its own.
-pub mod dead_letter_attributes {
-    /// The reason code.
-    pub const REASON: &str = "idv-reason";
-    /// More about the reason.
-    pub const DETAIL: &str = "idv-detail";
-    /// When it was quarantined, RFC 3339.
-    pub const QUARANTINED_AT: &str = "idv-quarantined-at";
-    /// By which version of the code.
-    pub const VERSION: &str = "idv-version";
-    /// How often it was received.
-    pub const ATTEMPTS: &str = "idv-attempts";
-    /// The receipt, where the envelope could be opened.
-    pub const RECEIPT: &str = "idv-receipt";
-
-    /// All of them.
-    pub const ALL: [&str; 6] = [REASON, DETAIL, QUARANTINED_AT, VERSION, ATTEMPTS, RECEIPT];
-}
 
 /// The consumer.
 pub struct Consumer<D, Q, S, A, C> {
@@ -158,6 +140,13 @@ where
             Ok(opened) => opened,
             Err(unsettled) => return self.quarantine_or_return(message, None, unsettled).await,
         };
+        if opened.statement.tells_no_result() {
+            let record = self.record_of(message, AuditCode::Settled(Settled::Skipped), Some(&opened));
+            return match self.store(&record) {
+                Ok(()) => Ok(()),
+                Err(unsettled) => self.quarantine_or_return(message, Some(opened), unsettled).await,
+            };
+        }
         let settled = match opened.statement.event() {
             Ok(event) => self.settle_event(message, &opened, &event).await,
             Err((reason, detail)) => Err(Unsettled::Quarantine(reason, detail.to_owned())),
@@ -190,6 +179,11 @@ where
             let (reason, detail) = not_ours(error);
             Unsettled::Quarantine(reason, detail.to_owned())
         })?;
+        // A body that could not be read when it came is read once more where it was sent back into its user's group: there it
+        // meets no other event of theirs.
+        let read = statement.clone().read_again(&self.policy.event_types);
+        let in_its_group = read.tells_no_result() || read.group_id() == message.group_id;
+        let statement = if in_its_group { read } else { statement };
         Ok(Opened { statement, ring, known: OnceLock::new(), calls: Mutex::default() })
     }
 
@@ -206,13 +200,21 @@ where
         if !self.policy.pools.contains(&event.user.pool) {
             return Err(Unsettled::Quarantine(QuarantineReason::PoolNotAllowed, String::new()));
         }
+        if let Some(Use::Ignore) =
+            event.unknown_type.as_ref().and_then(|name| self.policy.event_types.of(name))
+        {
+            return self.store(&self.record_of(message, AuditCode::Settled(Settled::Skipped), Some(opened)));
+        }
         let user = self.find(&event.user).await?;
         let binding = self.check_binding(&opened.statement, &opened.ring).await?;
         let facts = opened.statement.facts(event, user.as_ref(), binding, self.clock.now());
         let audit_key = &opened.ring.audit;
         let decision = decide(&facts, &self.policy);
         // What is of nobody here is not told as the user's who has the name.
-        let of_nobody = matches!(&decision, Decision::Settle(end) if end.outcome == Settled::Unclaimed);
+        let of_nobody = matches!(
+            &decision,
+            Decision::Settle(end) if matches!(end.outcome, Settled::Unclaimed | Settled::Skipped)
+        );
         let sub = user.as_ref().and_then(|user| user.sub.as_deref()).filter(|_| !of_nobody);
         opened.known.get_or_init(|| Known {
             pseudonym: sub.map(|sub| pseudonym(audit_key, &event.user.pool, sub)),
@@ -228,7 +230,12 @@ where
             (Decision::AwaitUser, _) | (Decision::Settle(_), None) => {
                 Err(Unsettled::Retry(QuarantineReason::UserNotFound.code().to_owned()))
             }
-            (Decision::Quarantine(reason), _) => Err(Unsettled::Quarantine(reason, String::new())),
+            (Decision::Quarantine(reason), _) => {
+                let named =
+                    event.unknown_type.as_ref().filter(|_| reason == QuarantineReason::UnknownEventType);
+                let detail = named.map(|name| format!("event_type:unknown:{name}")).unwrap_or_default();
+                Err(Unsettled::Quarantine(reason, detail))
+            }
         }
     }
 
@@ -263,32 +270,60 @@ where
         user: &UserRecord,
         settlement: &Settlement,
     ) -> Result<(), Unsettled> {
+        let person = Person { reference: &event.user, sub: user.sub.as_deref() };
+        let mut left_out = Vec::new();
         if !settlement.changes.is_empty() {
-            self.pace.write(&self.clock).await;
-            let written = self.directory.write(&event.user, &settlement.changes).await;
-            let refused = QuarantineReason::WriteRefused;
-            opened.made([written.map_err(|error| Unsettled::from_directory(error, refused))?]);
+            let (call, without_history) = self.write(&person, &settlement.changes).await?;
+            opened.made([call]);
+            left_out.extend(without_history.then(|| names::IDV_HISTORY.to_owned()));
         }
         if settlement.confirm {
-            opened.made(self.confirm(&event.user).await?);
+            opened.made(self.confirm(&person).await?);
         }
         let before = user.assurance.as_ref().ok().and_then(|assurance| assurance.ial);
         let mut record = self.record_of(message, AuditCode::Settled(settlement.outcome), Some(opened));
         record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
         record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
         record.confirmed = Some(settlement.confirm);
+        record.reason = settlement.insufficiency.map(|why| why.code().to_owned());
+        record.left_out = left_out;
         self.store(&record)
     }
 
+    /// Writes all changes. A pool of an earlier version has no attribute for the history and refuses the whole call: then the
+    /// rest is written, which is what the earlier version wrote. Gives whether that was so.
+    async fn write(
+        &self,
+        person: &Person<'_>,
+        changes: &[AttributeChange],
+    ) -> Result<(ChangeCall, bool), Unsettled> {
+        let refused = |error| Unsettled::from_directory(error, QuarantineReason::WriteRefused);
+        self.pace.write(&self.clock).await;
+        match self.directory.write(person, changes).await {
+            Err(DirectoryError::Misconfigured(fault)) if fault.code == "InvalidParameterException" => {
+                let rest: Vec<_> =
+                    changes.iter().filter(|change| change.name() != names::IDV_HISTORY).cloned().collect();
+                self.pace.write(&self.clock).await;
+                let written = self.directory.write(person, &rest).await.map_err(refused)?;
+                tracing::warn!(
+                    "the user pool has no attribute custom:idv_history: add it (infra/README.md, \"Upgrade\")"
+                );
+                Ok((written, true))
+            }
+            written => Ok((written.map_err(refused)?, false)),
+        }
+    }
+
     /// Confirming a confirmed user is refused with the same code as a real refusal, so the user is asked.
-    async fn confirm(&self, user: &UserReference) -> Result<Option<ChangeCall>, Unsettled> {
-        let error = match self.directory.confirm(user).await {
+    async fn confirm(&self, person: &Person<'_>) -> Result<Option<ChangeCall>, Unsettled> {
+        let error = match self.directory.confirm(person).await {
             Ok(call) => return Ok(Some(call)),
             Err(error) => error,
         };
         if let DirectoryError::Refused(_) = error {
-            let now = self.find(user).await?;
-            if now.is_some_and(|user| user.status == UserStatus::Confirmed) {
+            let now = self.find(person.reference).await?;
+            let same = |user: &UserRecord| user.sub.as_deref() == person.sub;
+            if now.is_some_and(|user| same(&user) && user.status == UserStatus::Confirmed) {
                 return Ok(None);
             }
         }
@@ -358,35 +393,6 @@ where
         let stored = self.audit.record(record);
         stored.map_err(|error| Unsettled::Retry(Fault::new("audit", &error.kind().to_string()).to_string()))
     }
-}
-
-/// The attributes of a dead letter: ours first, then the message's own as far as there is room.
-fn dead_letter(
-    message: &ReceivedMessage,
-    opened: Option<&Opened>,
-    reason: QuarantineReason,
-    detail: &str,
-    now: Timestamp,
-) -> BTreeMap<String, String> {
-    use dead_letter_attributes as name;
-    let receipt = opened.map(|opened| opened.statement.envelope.receipt_id().as_str().to_owned());
-    let ours = [
-        (name::REASON, Some(reason.code().to_owned())),
-        (name::DETAIL, Some(detail.to_owned()).filter(|detail| !detail.is_empty())),
-        (name::QUARANTINED_AT, Some(now.to_string())),
-        (name::VERSION, Some(CODE_VERSION.to_owned())),
-        (name::ATTEMPTS, Some(message.attempt.to_string())),
-        (name::RECEIPT, receipt),
-    ];
-    let mut attributes: BTreeMap<_, _> =
-        ours.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    // A message that died before must not keep what was said of that death.
-    for (name, value) in message.attributes.iter().filter(|(name, _)| !name::ALL.contains(&name.as_str())) {
-        if attributes.len() < MAXIMUM_ATTRIBUTES {
-            attributes.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-    }
-    attributes
 }
 
 /// In seconds, to the millisecond.

@@ -93,6 +93,8 @@ pub struct Entry {
     pub user_pool: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// What the provider calls the event, where that decided.
+    pub event_type: Option<String>,
     /// More about why.
     pub detail: Option<String>,
     /// SQS' message id.

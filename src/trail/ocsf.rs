@@ -17,7 +17,7 @@ const CATEGORY: u32 = 6;
 /// The record as an OCSF event. What has no place of its own in the schema is `unmapped`.
 pub fn ocsf(entry: &Entry, record: &Value) -> Value {
     let (activity, activity_name) = match entry.code.get(..5) {
-        Some("IDV10") => (1, "Create"),
+        Some("IDV10") if !["ignored", "sender_test"].contains(&entry.event.as_str()) => (1, "Create"),
         Some("IDV20") => (3, "Update"),
         _ => (99, "Other"),
     };

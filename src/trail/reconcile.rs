@@ -28,13 +28,19 @@ pub enum Class {
     Discarded,
     /// A synthetic callback that came through.
     Probed,
-    /// A session that ran out, of nobody who was there.
+    /// A session of nobody who was there, which gave nobody anything.
     Unclaimed,
+    /// Its type tells no result, as the operator has said.
+    Skipped,
+    /// Its type tells no result: recorded at the front door, and nothing else.
+    Ignored,
+    /// A sender's test: recorded at the front door, and nothing else.
+    SenderTest,
     /// It had been applied before.
     Duplicate,
-    /// Something newer had been applied before.
+    /// Its session had said something that counts more.
     Superseded,
-    /// Only the receipt moved on.
+    /// It changed nothing of where the user stood, and is remembered.
     Noted,
     /// A result that is no approval was written.
     Recorded,
@@ -48,7 +54,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Applied,
         Self::Revoked,
         Self::Insufficient,
@@ -57,6 +63,9 @@ impl Class {
         Self::Superseded,
         Self::Duplicate,
         Self::Unclaimed,
+        Self::Skipped,
+        Self::Ignored,
+        Self::SenderTest,
         Self::Probed,
         Self::Discarded,
         Self::Quarantined,
@@ -71,6 +80,9 @@ impl Class {
             Self::Discarded => "discarded",
             Self::Probed => "probed",
             Self::Unclaimed => "unclaimed",
+            Self::Skipped => "skipped",
+            Self::Ignored => "ignored",
+            Self::SenderTest => "sender_test",
             Self::Duplicate => "duplicate",
             Self::Superseded => "superseded",
             Self::Noted => "noted",
@@ -215,7 +227,10 @@ impl Reconciliation {
             self.odd.push(text.clone());
             return;
         };
-        let accepts = matches!(entry.event.as_str(), "accepted" | "accepted_unreadable" | "asserted");
+        let accepts = matches!(
+            entry.event.as_str(),
+            "accepted" | "accepted_unreadable" | "asserted" | "ignored" | "sender_test"
+        );
         if accepts && at > 0 {
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
         }

@@ -51,7 +51,8 @@ fn is_decided(reason: &str) -> bool {
 impl Redecision {
     /// Decides one record again.
     pub fn read(&mut self, entry: &Entry) {
-        let settled = entry.code.starts_with("IDV20") && entry.event != "probed";
+        let settled =
+            entry.code.starts_with("IDV20") && !["probed", "skipped"].contains(&entry.event.as_str());
         let quarantined = entry.event == "quarantined" && entry.reason.as_deref().is_some_and(is_decided);
         if !settled && !quarantined {
             return;

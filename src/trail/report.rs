@@ -66,7 +66,7 @@ impl Statistics {
         *self.versions.entry(entry.version.clone()).or_default() += 1;
         let reason = || entry.reason.clone().unwrap_or_else(|| "not told".to_owned());
         match entry.event.as_str() {
-            "accepted" | "accepted_unreadable" | "asserted" => {
+            "accepted" | "accepted_unreadable" | "asserted" | "ignored" | "sender_test" => {
                 let key = entry.key_id.clone().unwrap_or_else(|| "not told".to_owned());
                 *self.keys.entry(key).or_default() += 1;
                 self.day(entry, "accepted");

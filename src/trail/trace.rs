@@ -113,6 +113,11 @@ impl Entry {
             "asserted" if key == "federation" => {
                 "asserted in a federated sign-in, stored on the queue".to_owned()
             }
+            "ignored" => format!(
+                "signed by key {key}; its type ({}) tells no result: recorded, and nothing else",
+                self.event_type.as_deref().unwrap_or("not told")
+            ),
+            "sender_test" => format!("signed by key {key}; a sender's test: recorded, and nothing else"),
             "asserted" => "fetched from 1Kosmos at the sign-up, stored on the queue".to_owned(),
             "accepted_unreadable" => {
                 format!("accepted as raw bytes: signed by key {key}, but {}", self.because())
@@ -146,16 +151,20 @@ impl Entry {
             "insufficient" => {
                 let proof = self.proof();
                 format!(
-                    "the approval is less than the policy asks for; only that was written onto {whom}{proof}"
+                    "the approval does not count ({}); only that was written onto {whom}{proof}",
+                    self.because()
                 )
             }
             "revoked" => format!("the approval of {whom} was taken back: {status}"),
-            "noted" => format!(
-                "\"{status}\" while the result of another session of {whom} stands: nothing taken away"
-            ),
-            "superseded" => format!("something newer had been applied to {whom}: nothing written"),
+            "noted" => format!("\"{status}\" changes nothing of where {whom} stands, and is remembered"),
+            "superseded" => {
+                format!("its session had said something that counts more of {whom}: nothing written")
+            }
             "duplicate" => format!("this very event had been applied to {whom}: nothing written"),
             "probed" => return "a synthetic callback came through; it is about nobody".to_owned(),
+            "skipped" => {
+                return "its type tells no result, as the operator has said: nothing written".to_owned();
+            }
             "unclaimed" => return format!("\"{status}\", for nobody who is here: nothing written"),
             "quarantined" => format!("no rule settles it, so it is a dead letter: {because}"),
             "retried" => return format!("a fault that passes, {because}{again}"),

@@ -15,16 +15,13 @@ use crate::assurance::{Assurance, STAGED_IAL, STAGED_SUBJECT};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
 use crate::delivery::hex;
-use crate::envelope::BodyDigest;
+use crate::envelope::{BodyDigest, FEDERATION_KEY_ID};
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
 use crate::timestamp::Timestamp;
 use crate::verification::{
     Approval, AssuranceLevel, EventId, Malformed, Outcome, SessionId, Subject, UserReference,
     VerificationEvent,
 };
-
-/// What stands where a callback has the id of the key that signed it.
-pub const KEY_ID: &str = "federation";
 
 /// The claim that the level is put into, for the pool's attribute mapping to take.
 pub const LEVEL_CLAIM: &str = "ial";
@@ -116,11 +113,11 @@ where
         let Some(identity) = self.identity(signed_in).map_err(unreadable)? else { return Ok(None) };
         let value = |name: &str| signed_in.attributes.get(name).map(String::as_str);
         // What was mapped may be missing; where it is there and says another, something is wrong with the mapping.
-        if value(STAGED_SUBJECT).is_some_and(|staged| staged != identity.subject.as_str()) {
+        if value(STAGED_SUBJECT).is_some_and(|staged| !staged.eq_ignore_ascii_case(identity.subject.as_str()))
+        {
             return Err(unreadable("subject_mismatch"));
         }
-        let ial =
-            value(STAGED_IAL).and_then(|text| text.parse().ok()).and_then(|n| AssuranceLevel::new(n).ok());
+        let ial = value(STAGED_IAL).and_then(AssuranceLevel::of_digit);
         let ial = ial.ok_or_else(|| unreadable("level_not_mapped"))?;
         let standing = Assurance::read(|name| value(name)).map_err(|_| unreadable("record_unreadable"))?;
         // Who says nothing of a level takes nothing back.
@@ -129,9 +126,10 @@ where
         }
         let session = session(signed_in, &identity).map_err(|_| unreadable("identity"))?;
         // What an earlier sign-in asserted is taken back by asserting less; what came by a callback is not.
-        let is_ours = standing.approval_stands() && standing.session.as_ref() == Some(&session);
+        let is_ours =
+            standing.approval_stands() && standing.session.as_ref().is_some_and(|held| held.is(&session));
         let has_it = standing.approval_stands()
-            && standing.subject.as_ref() == Some(&identity.subject)
+            && standing.subject.as_ref().is_some_and(|held| held.is(&identity.subject))
             && (standing.ial == Some(ial) || (!is_ours && standing.ial > Some(ial)));
         if has_it || (!is_ours && ial < self.settings.minimum_ial) {
             return Ok(None);
@@ -143,7 +141,7 @@ where
         let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
         let event = event.map_err(|_| unreadable("identity"))?;
         let event = VerificationEvent { binding: Some(binding), ..event };
-        let envelope = envelope(event, digest, KEY_ID, now);
+        let envelope = envelope(event, digest, FEDERATION_KEY_ID, now);
         self.enqueue(&envelope, &ring, self.left(deadline)).await?;
         Ok(Some(AuditRecord::new(AuditCode::Asserted, now).about(&envelope)))
     }
@@ -221,6 +219,7 @@ fn event(
                 framework: None,
                 expires_at: None,
             }),
+            unknown_type: None,
         })
     };
     (make(), BodyDigest::of(said.as_bytes()))

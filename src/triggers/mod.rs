@@ -19,7 +19,7 @@ use crate::audit::{AuditCode, AuditRecord};
 use crate::envelope::Envelope;
 use crate::key_cache::KeyCache;
 use crate::key_ring::{Key, KeyRing};
-use crate::metrics::PROVIDER;
+use crate::metrics::{PROVIDER, PROVIDER_REFUSED};
 use crate::ports::{
     AuditSink, CallbackQueue, Clock, Deadline, Fault, KeyStore, OutgoingMessage, ProofingProvider,
     ProviderError,
@@ -113,7 +113,7 @@ struct No {
     reason: &'static str,
     detail: Option<String>,
     refusal: Refusal,
-    /// Set where it is 1Kosmos that is not to be had.
+    /// Set where it is 1Kosmos that is not to be had, or does not take what it is asked.
     provider_is_down: bool,
 }
 
@@ -139,6 +139,9 @@ impl From<ProviderError> for No {
     fn from(error: ProviderError) -> Self {
         let fault = match error {
             ProviderError::NotFound => Fault::new("1Kosmos", "404"),
+            ProviderError::Refused(fault) => {
+                return Self { provider_is_down: true, ..Self::failed(PROVIDER_REFUSED, &fault) };
+            }
             ProviderError::Failed(fault) => fault,
         };
         Self { provider_is_down: true, ..Self::failed(PROVIDER, &fault) }

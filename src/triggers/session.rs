@@ -12,12 +12,13 @@ use serde_json::json;
 
 use super::sign_up::{request, session_key};
 use super::{No, Refusal, binding_key, minute_of};
-use crate::assurance::{IdvStatus, UserRecord, UserStatus};
+use crate::assurance::{Assurance, IdvStatus, UserRecord, UserStatus};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
-use crate::intake::{Answer, Rejection, Request, is_json};
+use crate::intake::{Answer, Rejection, Request, is_json, is_path};
 use crate::key_cache::KeyCache;
 use crate::key_ring::KeyRing;
+use crate::metrics::DIRECTORY;
 use crate::ports::{
     AuditSink, Clock, Deadline, DirectoryError, Fault, KeyStore, ProofingProvider, ProviderError,
     UserDirectory,
@@ -78,6 +79,8 @@ enum Withheld {
     Malformed,
     /// The user is not there, or the claim is not theirs; nobody is told which.
     NotTheirs(&'static str),
+    /// 1Kosmos does not take the request.
+    Refused(No),
     /// Not now.
     NotNow(No),
 }
@@ -90,7 +93,10 @@ impl From<No> for Withheld {
 
 impl From<ProviderError> for Withheld {
     fn from(error: ProviderError) -> Self {
-        Self::NotNow(error.into())
+        match error {
+            ProviderError::Refused(_) => Self::Refused(error.into()),
+            ProviderError::NotFound | ProviderError::Failed(_) => Self::NotNow(error.into()),
+        }
     }
 }
 
@@ -129,6 +135,7 @@ where
                 AuditRecord::new(AuditCode::SessionWithheld, self.clock.now()).because(*reason),
                 no_session(),
             ),
+            Withheld::Refused(no) => (no.record(AuditCode::SessionWithheld, self.clock.now()), not_taken()),
             Withheld::NotNow(no) => (no.record(AuditCode::SessionWithheld, self.clock.now()), not_now()),
         };
         match self.audit.record(&record.of_pool(&self.pool)) {
@@ -173,7 +180,7 @@ where
                 | DirectoryError::Misconfigured(fault)
                 | DirectoryError::Refused(fault),
             ) => {
-                return Err(No::failed("directory", &fault).into());
+                return Err(No::failed(DIRECTORY, &fault).into());
             }
         };
         let record = found.ok_or(Withheld::NotTheirs("no_user"))?;
@@ -246,15 +253,15 @@ where
     }
 }
 
-/// The key of a user's session. What ended left its receipt on the user, so the key of the next one is another.
+/// The key of a user's session: the same until the session has come to nothing, or to too little. What it came to is in the
+/// key of the next one.
 fn session_key_of(
     ring: &KeyRing,
     user: &UserReference,
     record: &UserRecord,
     who: &str,
 ) -> Result<IdempotencyKey, No> {
-    let receipt = record.assurance.as_ref().ok().and_then(|assurance| assurance.receipt.as_ref());
-    let after = receipt.map(ToString::to_string).unwrap_or_default();
+    let after = record.assurance.as_ref().ok().and_then(Assurance::ended_session).unwrap_or_default();
     Ok(session_key(binding_key(ring)?, user, minute_of(record.created_at), who, &after))
 }
 
@@ -282,7 +289,7 @@ pub async fn open_for_user<P: ProofingProvider>(
     let (key, request) = prepare().map_err(|no| Fault::new("key ring", no.reason))?;
     provider.open_session(&request, &key, within).await.map_err(|error| match error {
         ProviderError::NotFound => Fault::new("OpenSession", "404"),
-        ProviderError::Failed(fault) => fault,
+        ProviderError::Failed(fault) | ProviderError::Refused(fault) => fault,
     })
 }
 
@@ -295,7 +302,7 @@ fn link(opened: &OpenedSession) -> Option<&str> {
 fn standing(record: &UserRecord) -> (&'static str, bool) {
     let Ok(assurance) = &record.assurance else { return ("in_review", false) };
     match assurance.status {
-        None => ("waiting", record.status != UserStatus::Confirmed),
+        None | Some(IdvStatus::InProgress) => ("waiting", record.status != UserStatus::Confirmed),
         Some(status @ (IdvStatus::Expired | IdvStatus::Abandoned | IdvStatus::Insufficient)) => {
             (status.as_str(), true)
         }
@@ -308,14 +315,15 @@ fn standing(record: &UserRecord) -> (&'static str, bool) {
 /// In constant time: compared are two MACs under a key that nobody outside has.
 fn same(one: &Claim, other: &Claim, ring: &KeyRing) -> bool {
     let secret = &ring.audit.secret;
-    let label: &[u8] = b"idv-callback/claim/1\n";
-    secret
-        .mac(&[label, one.as_str().as_bytes()])
-        .matches(&secret.mac(&[label, other.as_str().as_bytes()]).to_bytes())
+    // In small letters: an attribute's value may come back in another case.
+    let mac = |claim: &Claim| {
+        secret.mac(&[b"idv-callback/claim/1\n", claim.as_str().to_ascii_lowercase().as_bytes()])
+    };
+    mac(one).matches(&mac(other).to_bytes())
 }
 
 fn screen(request: &Request) -> Result<Asked, Answer> {
-    if request.path != SESSION_PATH {
+    if !is_path(&request.path, SESSION_PATH) {
         return Err(no_session());
     }
     if request.method != "POST" {
@@ -351,6 +359,11 @@ fn only_post() -> Answer {
     let mut answer = Answer::problem(405, "method-not-allowed", "Method Not Allowed", "Ask with POST.");
     answer.headers.push(("allow", "POST".to_owned()));
     answer
+}
+
+fn not_taken() -> Answer {
+    let detail = "The proofing provider does not open a session for this name.";
+    Answer::problem(422, "not-taken", "Unprocessable Content", detail)
 }
 
 fn not_now() -> Answer {

@@ -8,8 +8,8 @@ use super::{Attributes, No, Refusal, Triggers, WhenDown, binding_key, minute_of}
 use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
-use crate::delivery::{FUTURE_TOLERANCE, PAST_TOLERANCE, hex};
-use crate::envelope::{BodyDigest, Content, Envelope};
+use crate::delivery::hex;
+use crate::envelope::{BodyDigest, Content, Envelope, FETCHED_KEY_ID};
 use crate::key_cache::Refresh;
 use crate::key_ring::{Key, KeyRing};
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};
@@ -26,8 +26,10 @@ pub const VERIFIER_METADATA: &str = "idv_verifier";
 /// How long before the sign-up the session may have been opened.
 pub const SESSION_FRESHNESS: Duration = Duration::from_secs(60 * 60);
 
-/// What stands where a callback has the id of the key that signed it.
-pub const KEY_ID: &str = "session-result";
+/// How long after it happened a result is taken, and how far ahead of our clock it may be: together the 300 s for which SQS drops
+/// what it has seen before, so that it is sent once.
+const RESULT_FRESHNESS: Duration = Duration::from_secs(240);
+const RESULT_AHEAD: Duration = Duration::from_secs(60);
 
 /// Somebody signs up. No `Debug`: it is personal.
 pub struct SignUp {
@@ -59,7 +61,8 @@ where
                 // Who brings a proof is not let through without it.
                 let admitted = admitted && !sign_up.metadata.contains_key(SESSION_METADATA);
                 let code = if admitted { AuditCode::SignUpUnproofed } else { AuditCode::SignUpRefused };
-                let record = no.record(code, self.clock.now());
+                let mut record = no.record(code, self.clock.now());
+                record.answered_with_error = !admitted;
                 self.store(&of_pool(record, sign_up))?;
                 return if admitted { Ok(()) } else { Err(no.refusal) };
             }
@@ -107,8 +110,8 @@ where
 
     /// The proof came first: its result is fetched, and taken if it is fresh, an approval, and this person's under this name.
     ///
-    /// It can be sent once. It is taken for [`PAST_TOLERANCE`] after it happened, with a clock ahead by no more than
-    /// [`FUTURE_TOLERANCE`]: together the 300 s for which SQS drops what it has seen before. And it is for the user with this
+    /// It can be sent once. It is taken for [`RESULT_FRESHNESS`] after it happened, with a clock ahead by no more than
+    /// [`RESULT_AHEAD`]: together the 300 s for which SQS drops what it has seen before. And it is for the user with this
     /// browser's claim alone.
     async fn take_result(
         &self,
@@ -133,9 +136,9 @@ where
             return Err(no("claim_mismatch"));
         }
         let fetched = self.provider.session_result(&session, self.left(deadline)).await;
-        let (result, digest) = fetched.map_err(|error| match error {
+        let result = fetched.map_err(|error| match error {
             ProviderError::NotFound => no("session_unknown"),
-            error @ ProviderError::Failed(_) => error.into(),
+            error @ (ProviderError::Failed(_) | ProviderError::Refused(_)) => error.into(),
         })?;
         let SessionResult::Ended(event) = result else { return Err(no("session_pending")) };
         let now = self.clock.now();
@@ -151,14 +154,16 @@ where
         if promised != shown {
             return Err(no("claim_mismatch"));
         }
-        if now.since(start) > SESSION_FRESHNESS || start.since(now) > FUTURE_TOLERANCE {
+        if now.since(start) > SESSION_FRESHNESS || start.since(now) > RESULT_AHEAD {
             return Err(no("session_not_fresh"));
         }
         self.check_approved(&event, now).map_err(no)?;
+        // Of what was read, not of the bytes: the answer may hold members that change from one time to the next.
+        let digest = BodyDigest::of(format!("{}\n{}", event.event_id, event.said()).as_bytes());
         let binding = Binding::issue(binding_key(ring)?, &sign_up.user, minute_of(now), Some(&shown));
         let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
         let event = VerificationEvent { binding: Some(binding), user: sign_up.user.clone(), ..*event };
-        let envelope = envelope(event, digest, KEY_ID, now);
+        let envelope = envelope(event, digest, FETCHED_KEY_ID, now);
         self.enqueue(&envelope, ring, self.left(deadline)).await?;
         Ok(AuditRecord::new(AuditCode::Asserted, now).about(&envelope))
     }
@@ -178,8 +183,8 @@ where
         if !liveness_verified || !match_result || *ial < self.settings.minimum_ial {
             return Err("session_insufficient");
         }
-        let fresh = now.since(event.occurred_at) <= PAST_TOLERANCE
-            && event.occurred_at.since(now) <= FUTURE_TOLERANCE;
+        let fresh =
+            now.since(event.occurred_at) <= RESULT_FRESHNESS && event.occurred_at.since(now) <= RESULT_AHEAD;
         if fresh { Ok(()) } else { Err("session_not_fresh") }
     }
 }

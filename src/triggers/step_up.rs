@@ -5,27 +5,25 @@
 //! challenges so far, each with its name, its result and the note that *create* left on it.
 
 mod define;
+mod sign_in;
 
 use std::time::Duration;
 
 pub use define::{CUSTOM_CHALLENGE, Next, PASSWORD_VERIFIER, Past, SRP_A};
+pub use sign_in::SignIn;
 
-use super::{Attributes, FirstFactor, No, Refusal, Triggers, binding_key, minute_of};
-use crate::assurance::{Assurance, names};
+use super::{Attributes, FirstFactor, No, Refusal, Triggers, binding_key};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::delivery::hex;
 use crate::key_ring::{Key, KeyRing};
+use crate::metrics::PROVIDER;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};
 use crate::proofing::{Answered, Challenge, ChallengeId, ChallengeResult, IdempotencyKey, ReasonCode};
-use crate::timestamp::Timestamp;
-use crate::verification::{AssuranceLevel, Subject, UserReference};
+use crate::verification::Subject;
 
 /// What an app passes on when it answers the password: what the step-up is for. Cognito gives the triggers what
 /// `RespondToAuthChallenge` brings, and not what `InitiateAuth` brings (API reference, `InitiateAuth`, `ClientMetadata`).
 pub const REASON_METADATA: &str = "reason_code";
-
-/// And a random word of its own, so that Cognito's repeated calls for one round are one challenge.
-pub const NONCE_METADATA: &str = "idv_nonce";
 
 /// How long to wait between two looks at a challenge.
 const POLL: Duration = Duration::from_millis(500);
@@ -35,21 +33,6 @@ pub const MAXIMUM_CHALLENGES: usize = 3;
 
 /// How many answers one sign-in may give, those that came too early included.
 pub const MAXIMUM_ROUNDS: usize = 12;
-
-/// A sign-in under way. No `Debug`: it is personal.
-pub struct SignIn {
-    /// Of whom.
-    pub user: UserReference,
-    /// Their attributes.
-    pub attributes: Attributes,
-    /// Set where there is no such user: Cognito goes the same road with them, so that nobody learns who exists
-    /// (developer guide, "Managing user existence error responses").
-    pub not_found: bool,
-    /// The challenges so far.
-    pub past: Vec<Past>,
-    /// What the app passes on.
-    pub metadata: Attributes,
-}
 
 /// A challenge for Cognito.
 pub struct Created {
@@ -76,46 +59,6 @@ mod private {
     pub(super) const CHALLENGE: &str = "challenge_id";
     pub(super) const SUBJECT: &str = "subject";
     pub(super) const PUBLIC: &str = "public_id";
-}
-
-impl SignIn {
-    /// Whose face is asked for: none where the user has no assurance that counts.
-    fn subject(&self, minimum: AssuranceLevel, now: Timestamp) -> Result<Subject, &'static str> {
-        if self.not_found {
-            return Err("no_user");
-        }
-        let value =
-            |name: &str| self.attributes.get(name).map(String::as_str).filter(|text| !text.is_empty());
-        let assurance = Assurance::read(value).map_err(|_| "record_unreadable")?;
-        let stands = assurance.approval_stands();
-        let subject = assurance.subject.filter(|_| stands).ok_or("not_proofed")?;
-        if assurance.ial.is_none_or(|ial| ial < minimum) {
-            return Err("level");
-        }
-        if self.status() != Some("CONFIRMED") {
-            return Err("user_status");
-        }
-        match value(names::IDV_EXPIRES_AT).map(Timestamp::parse) {
-            None => Ok(subject),
-            Some(Ok(end)) if now < end => Ok(subject),
-            Some(_) => Err("proof_expired"),
-        }
-    }
-
-    /// Whether Cognito leads this user past us. With a temporary password it asks for a new one after the old, and then gives
-    /// tokens without another word to us (amazon-cognito-identity-js, issue 341): so the password must not be asked for. The
-    /// unconfirmed it refuses by itself, and only who knows the password is told so.
-    fn is_led_elsewhere(&self) -> bool {
-        !self.not_found && !matches!(self.status(), Some("CONFIRMED" | "UNCONFIRMED"))
-    }
-
-    fn status(&self) -> Option<&str> {
-        self.attributes.get("cognito:user_status").map(String::as_str)
-    }
-
-    fn sub(&self) -> Option<&str> {
-        self.attributes.get("sub").map(String::as_str).filter(|_| !self.not_found)
-    }
 }
 
 impl<P, Q, S, A, C> Triggers<P, Q, S, A, C>
@@ -160,7 +103,8 @@ where
             Ok(created) => Ok(created),
             Err(no) => {
                 let ring = self.ring().await.ok();
-                let record = no.record(AuditCode::StepUpRefused, self.clock.now());
+                let mut record = no.record(AuditCode::StepUpRefused, self.clock.now());
+                record.answered_with_error = true;
                 self.store(&about(record, sign_in, ring.as_deref()))?;
                 Err(no.refusal)
             }
@@ -171,6 +115,9 @@ where
         let ring = self.ring().await?;
         let key = binding_key(&ring)?;
         let attempts = define::challenges(&sign_in.past);
+        if attempts.is_empty() && self.settings.first_factor == FirstFactor::None {
+            self.probe(&ring, deadline).await?;
+        }
         let subject = match sign_in.subject(self.settings.minimum_ial, self.clock.now()) {
             Ok(subject) => subject,
             Err(reason) => return self.decoy(&ring, sign_in, &attempts, reason, deadline).await,
@@ -182,25 +129,57 @@ where
                 return Ok(self.created(key, last, None, &subject, attempts.len()));
             }
         }
-        let reason =
-            sign_in.metadata.get(REASON_METADATA).and_then(|text| ReasonCode::new(text)).unwrap_or_default();
-        let of_round = self.round_key(key, sign_in, attempts.len());
-        let fresh = || IdempotencyKey::random().map_err(|_| No::because("no_random_bytes", Refusal::NotNow));
-        let first = of_round.clone().map_or_else(fresh, Ok)?;
-        let mut challenge =
-            self.provider.start_step_up(&subject, &reason, &first, self.left(deadline)).await?;
-        // A repeated key gives an old challenge back: one that was answered already proves nothing of this sign-in.
-        if of_round.is_some() {
-            let standing = self.provider.step_up_result(&challenge.id, self.left(deadline)).await?;
-            if !matches!(standing, ChallengeResult::Pending) {
-                let left = self.left(deadline);
-                challenge = self.provider.start_step_up(&subject, &reason, &fresh()?, left).await?;
+        let asked = sign_in.metadata.get(REASON_METADATA);
+        let reason = asked.and_then(|text| ReasonCode::new(text)).unwrap_or_default();
+        let challenge = match self.start(&subject, reason.clone(), deadline).await? {
+            Ok(challenge) => challenge,
+            // Without a password before it, that somebody's challenge cannot be started must not tell that they have a face to
+            // show: everybody gets what those get who have none.
+            Err(_) if self.settings.first_factor == FirstFactor::None => {
+                let record = AuditRecord::new(AuditCode::StepUpRefused, self.clock.now()).because(PROVIDER);
+                self.store(&about(record, sign_in, Some(&ring)))
+                    .map_err(|refusal| No::because("audit", refusal))?;
+                return decoy_of(&ring, &attempts);
             }
-        }
+            Err(error) => return Err(error.into()),
+        };
         let mut record = AuditRecord::new(AuditCode::StepUpStarted, self.clock.now()).because(reason.told());
         record.challenge_id = Some(challenge.id.as_str().to_owned());
+        // Some SDKs send something else in its place, and an app should learn that.
+        record.detail = asked.is_none().then(|| "no_reason_code".to_owned());
         self.store(&about(record, sign_in, Some(&ring))).map_err(|refusal| No::because("audit", refusal))?;
         Ok(self.created(key, &challenge.id, Some(&challenge), &subject, attempts.len().saturating_add(1)))
+    }
+
+    /// Whether 1Kosmos answers at all, asked in the same way whoever signs in: while it does not, everybody gets the same error.
+    async fn probe(&self, ring: &KeyRing, deadline: Deadline) -> Result<(), No> {
+        let decoy = decoy_of(ring, &[])?;
+        let Some(id) = decoy.private.get(private::CHALLENGE).and_then(|id| ChallengeId::new(id)) else {
+            return Ok(());
+        };
+        match self.provider.step_up_result(&id, self.left(deadline)).await {
+            Err(error @ ProviderError::Failed(_)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts a challenge under a key of its own: one answer is for one sign-in, however often an app sends the same. The
+    /// provider may not know the app's reason; then it is asked without.
+    async fn start(
+        &self,
+        subject: &Subject,
+        reason: ReasonCode,
+        deadline: Deadline,
+    ) -> Result<Result<Challenge, ProviderError>, No> {
+        let fresh = || IdempotencyKey::random().map_err(|_| No::because("no_random_bytes", Refusal::NotNow));
+        let started = self.provider.start_step_up(subject, &reason, &fresh()?, self.left(deadline)).await;
+        match started {
+            Err(ProviderError::Refused(_)) if reason != ReasonCode::default() => {
+                let (plain, key) = (ReasonCode::default(), fresh()?);
+                Ok(self.provider.start_step_up(subject, &plain, &key, self.left(deadline)).await)
+            }
+            started => Ok(started),
+        }
     }
 
     /// What the app gets to see, of a challenge that was just started or that still waits.
@@ -245,40 +224,17 @@ where
         reason: &'static str,
         deadline: Deadline,
     ) -> Result<Created, No> {
-        let no_random = |_| No::because("no_random_bytes", Refusal::NotNow);
-        let id = if let Some(last) = attempts.last() {
-            last.clone()
-        } else {
-            let random = IdempotencyKey::random().map_err(no_random)?;
-            let digits: String = random.as_str().chars().take(32).collect();
-            // The prefix keeps it from ever being a challenge of 1Kosmos'.
-            let id = ChallengeId::new(&format!("none-{digits}"));
-            id.ok_or_else(|| No::because("challenge_id", Refusal::NotNow))?
-        };
-        let asked = self.provider.step_up_result(&id, self.left(deadline)).await;
+        let decoy = decoy_of(ring, attempts)?;
+        // Asked for the time that it takes: it stands for the start of a challenge.
+        if let Some(id) = decoy.private.get(private::CHALLENGE).and_then(|id| ChallengeId::new(id)) {
+            drop(self.provider.step_up_result(&id, self.left(deadline)).await);
+        }
         if attempts.is_empty() {
-            if let Err(error @ ProviderError::Failed(_)) = asked {
-                return Err(error.into());
-            }
             let record = AuditRecord::new(AuditCode::StepUpRefused, self.clock.now()).because(reason);
             self.store(&about(record, sign_in, Some(ring)))
                 .map_err(|refusal| No::because("audit", refusal))?;
         }
-        let public_id = masked(binding_key(ring)?, id.as_str());
-        let status = if attempts.is_empty() { "started" } else { "pending" };
-        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        Ok(Created {
-            public: Attributes::from([
-                own("challenge_id", &public_id),
-                own("status", status),
-                own("attempt", "1"),
-            ]),
-            private: Attributes::from([
-                own(private::CHALLENGE, id.as_str()),
-                own(private::PUBLIC, &public_id),
-            ]),
-            note: define::note(&id),
-        })
+        Ok(decoy)
     }
 
     /// Where a challenge stands. Without a password before it, one that ended without an answer stays as it was, as with
@@ -295,15 +251,6 @@ where
             }
             (_, standing) => standing,
         }
-    }
-
-    /// The key of a round; none without the app's nonce. Then nothing tells two sign-ins from two calls for one, so each call
-    /// has a key of its own: rather a second push than somebody else's answer.
-    fn round_key(&self, key: &Key, sign_in: &SignIn, attempt: usize) -> Option<IdempotencyKey> {
-        let nonce = sign_in.metadata.get(NONCE_METADATA).filter(|nonce| (22..=128).contains(&nonce.len()))?;
-        let (pool, name) = (sign_in.user.pool.as_str(), sign_in.user.username.as_str());
-        let minute = minute_of(self.clock.now()).unix_seconds().to_string();
-        Some(IdempotencyKey::of(key, &["step-up", pool, name, nonce, &minute, &attempt.to_string()]))
     }
 
     /// Whether the challenge was answered by the person whose it is.
@@ -342,7 +289,7 @@ where
             answer.sign_in.subject(self.settings.minimum_ial, self.clock.now()),
             left(private::SUBJECT),
         ) {
-            (Ok(subject), Some(asked)) if subject.as_str() == asked => Ok(subject),
+            (Ok(subject), Some(asked)) if subject.as_str().eq_ignore_ascii_case(asked) => Ok(subject),
             (Ok(_), _) => return Verdict::Failed("wrong_subject"),
             (Err(reason), _) => Err(reason),
         };
@@ -353,11 +300,14 @@ where
                 match standing {
                     Ok(ChallengeResult::Completed(answered)) => return judge(&answered, &challenge, subject),
                     Ok(ChallengeResult::Expired) => return Verdict::Failed("expired"),
+                    Ok(ChallengeResult::Denied) => return Verdict::Failed("denied"),
                     Err(ProviderError::NotFound) => return Verdict::Failed("unknown_challenge"),
-                    Err(error @ ProviderError::Failed(_)) => return Verdict::NotNow(error.into()),
+                    Err(error @ (ProviderError::Failed(_) | ProviderError::Refused(_))) => {
+                        return Verdict::NotNow(error.into());
+                    }
                     Ok(ChallengeResult::Pending) => {}
                 }
-            } else if let Err(error @ ProviderError::Failed(_)) = standing {
+            } else if let Err(error @ (ProviderError::Failed(_) | ProviderError::Refused(_))) = standing {
                 return Verdict::NotNow(error.into());
             }
             if self.left(deadline) < POLL.saturating_mul(2) {
@@ -381,7 +331,7 @@ enum Verdict {
 fn judge(answered: &Answered, challenge: &ChallengeId, subject: &Subject) -> Verdict {
     match answered {
         answered if answered.challenge != *challenge => Verdict::Failed("wrong_challenge"),
-        answered if answered.subject != *subject => Verdict::Failed("wrong_subject"),
+        answered if !answered.subject.is(subject) => Verdict::Failed("wrong_subject"),
         answered if !answered.liveness_verified => Verdict::Failed("no_liveness"),
         answered if !answered.match_result => Verdict::Failed("no_match"),
         _ => Verdict::Passed,
@@ -396,12 +346,38 @@ fn is_open(
     subject: &Subject,
 ) -> bool {
     match standing {
-        Ok(ChallengeResult::Pending) | Err(ProviderError::Failed(_)) => true,
+        Ok(ChallengeResult::Pending) | Err(ProviderError::Failed(_) | ProviderError::Refused(_)) => true,
         Ok(ChallengeResult::Completed(answered)) => {
             matches!(judge(&answered, challenge, subject), Verdict::Passed)
         }
-        Ok(ChallengeResult::Expired) | Err(ProviderError::NotFound) => false,
+        Ok(ChallengeResult::Expired | ChallengeResult::Denied) | Err(ProviderError::NotFound) => false,
     }
+}
+
+/// A challenge with nothing behind it: the one that was handed out before, or a new one.
+fn decoy_of(ring: &KeyRing, attempts: &[ChallengeId]) -> Result<Created, No> {
+    let id = if let Some(last) = attempts.last() {
+        last.clone()
+    } else {
+        let random = IdempotencyKey::random();
+        let random = random.map_err(|_| No::because("no_random_bytes", Refusal::NotNow))?;
+        let digits: String = random.as_str().chars().take(32).collect();
+        // The prefix keeps it from ever being a challenge of 1Kosmos'.
+        let id = ChallengeId::new(&format!("none-{digits}"));
+        id.ok_or_else(|| No::because("challenge_id", Refusal::NotNow))?
+    };
+    let public_id = masked(binding_key(ring)?, id.as_str());
+    let status = if attempts.is_empty() { "started" } else { "pending" };
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Ok(Created {
+        public: Attributes::from([
+            own("challenge_id", &public_id),
+            own("status", status),
+            own("attempt", "1"),
+        ]),
+        private: Attributes::from([own(private::CHALLENGE, id.as_str()), own(private::PUBLIC, &public_id)]),
+        note: define::note(&id),
+    })
 }
 
 fn masked(key: &Key, id: &str) -> String {

@@ -41,6 +41,7 @@ def without_metric_math(template):
     """Alarms over a formula are refused: "Metrics (metric math) is not supported"."""
     template["Resources"].pop("RefusalRateAlarm")
     template["Resources"].pop("TriggersErrorsAlarm")
+    template["Resources"].pop("SessionErrorsAlarm")
 
 
 def without_identity_provider(template):

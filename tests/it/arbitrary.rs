@@ -121,6 +121,7 @@ fn envelope(username: Username) -> Envelope {
         user: UserReference { pool: PoolId::new("us-east-1_A").unwrap(), username },
         binding: None,
         outcome: Outcome::Approved(approval),
+        unknown_type: None,
     };
     Envelope {
         received_at: at,

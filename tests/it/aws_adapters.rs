@@ -45,7 +45,7 @@ fn changes() -> Vec<AttributeChange> {
 fn user() -> Value {
     json!({
         "Username": "ada",
-        "UserStatus": "UNCONFIRMED",
+        "UserStatus": "UNCONFIRMED", "Enabled": true,
         "Enabled": true,
         "UserCreateDate": 1_795_341_600.125,
         "UserLastModifiedDate": 1_795_341_600.125,
@@ -87,8 +87,8 @@ async fn the_directory_sends_exactly_these_requests() {
     assert_eq!(found.status, UserStatus::Unconfirmed);
     assert_eq!(found.created_at.to_string(), "2026-11-22T10:00:00.125Z");
     assert_eq!(found.assurance.unwrap().ial.unwrap().get(), 2);
-    directory.write(&ada(), &changes()).await.unwrap();
-    directory.confirm(&ada()).await.unwrap();
+    directory.write(&crate::world::named(&ada()), &changes()).await.unwrap();
+    directory.confirm(&crate::world::named(&ada())).await.unwrap();
     let who = json!({ "UserPoolId": "us-east-1_AbC123", "Username": "ada" });
     let mut update = who.clone();
     update["UserAttributes"] =
@@ -169,8 +169,8 @@ async fn the_directory_gives_every_documented_error_its_class() {
             let directory = CognitoDirectory::new(&connection(&endpoint));
             let errors = [
                 directory.find(&ada()).await.map(|found| assert!(found.is_none())).err(),
-                directory.write(&ada(), &changes()).await.err(),
-                directory.confirm(&ada()).await.err(),
+                directory.write(&crate::world::named(&ada()), &changes()).await.err(),
+                directory.confirm(&crate::world::named(&ada())).await.err(),
             ];
             for (error, class) in errors.iter().zip(classes) {
                 // For reading, a user that is not there is not an error.

@@ -140,7 +140,7 @@ pub(crate) fn aws(users: &'static [&'static str]) -> impl Fn(&Asked) -> Option<S
                 200,
                 json!({
                     "Username": asked.body["Username"],
-                    "UserStatus": "UNCONFIRMED",
+                    "UserStatus": "UNCONFIRMED", "Enabled": true,
                     "UserCreateDate": 1_795_341_600.0,
                     "UserAttributes": [],
                 }),

@@ -4,6 +4,7 @@
 use idv_callback::assurance::UserRecord;
 use idv_callback::ports::UserDirectory as _;
 use idv_callback::verification::{PoolId, UserReference, Username};
+use idv_callback::vocabulary::EventTypes;
 use serde_json::{Value, json};
 
 use crate::aws_endpoint::AwsEndpoint;
@@ -69,7 +70,7 @@ async fn nothing_personal_or_secret_leaves_the_functions() {
             "AdminGetUser" => (
                 200,
                 json!({
-                    "Username": "CANARY-ada", "UserStatus": "UNCONFIRMED", "UserCreateDate": 1_795_341_600.0,
+                    "Username": "CANARY-ada", "UserStatus": "UNCONFIRMED", "Enabled": true, "UserCreateDate": 1_795_341_600.0,
                     "UserAttributes": [
                         { "Name": "email", "Value": "CANARY@example.com" },
                         { "Name": "sub", "Value": "CANARY-sub" },
@@ -149,7 +150,8 @@ async fn nothing_personal_or_secret_stands_in_a_debug() {
     let delivery =
         idv_callback::delivery::Delivery::read(&world.profile, &signed.headers, body.as_bytes()).unwrap();
     let now = idv_callback::ports::Clock::now(&world.clock);
-    let event = delivery.verify(crate::world::ring().webhook.iter(), now).unwrap().event(now).unwrap();
+    let event = delivery.verify(crate::world::ring().webhook.iter(), now).unwrap();
+    let event = event.read_body(now, &EventTypes::default()).unwrap();
     world.intake().answer(&signed, world.deadline(10)).await;
     let messages = world.receive().await;
     assert!(messages[0].body.contains(CANARY));

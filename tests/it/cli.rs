@@ -81,6 +81,8 @@ fn the_demo_keeps_its_promises() {
         (json!(202), Value::Null),
         (json!(202), json!("superseded")),
         (json!(202), json!("recorded")),
+        (json!(202), json!("noted")),
+        (json!(202), json!("sender_test")),
         (json!(202), json!("quarantined")),
         (json!("tokens"), json!("step_up_passed")),
         (json!("NotAuthorizedException"), json!("step_up_refused")),

@@ -11,7 +11,7 @@ use idv_callback::lambda::handle_sqs;
 use idv_callback::local::{LocalQueues, Quotas, UserPool, batch_event};
 use idv_callback::ports::{
     CallbackQueue as _, Clock as _, DeadLetters, DirectoryError, Fault, KeyStoreError, OutgoingMessage,
-    QueueError, ReceivedMessage, Redelivery, UserDirectory,
+    Person, QueueError, ReceivedMessage, Redelivery, UserDirectory,
 };
 use idv_callback::settlement::{MAXIMUM_RECEIVES, Pace};
 use idv_callback::verification::UserReference;
@@ -61,14 +61,14 @@ impl UserDirectory for Moody {
 
     async fn write(
         &self,
-        user: &UserReference,
+        user: &Person<'_>,
         changes: &[AttributeChange],
     ) -> Result<ChangeCall, DirectoryError> {
         self.check("write")?;
         self.pool.write(user, changes).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
+    async fn confirm(&self, user: &Person<'_>) -> Result<ChangeCall, DirectoryError> {
         self.check("confirm")?;
         self.pool.confirm(user).await
     }
@@ -138,13 +138,13 @@ impl UserDirectory for Slow {
 
     async fn write(
         &self,
-        user: &UserReference,
+        user: &Person<'_>,
         changes: &[AttributeChange],
     ) -> Result<ChangeCall, DirectoryError> {
         self.0.write(user, changes).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
+    async fn confirm(&self, user: &Person<'_>) -> Result<ChangeCall, DirectoryError> {
         self.0.confirm(user).await
     }
 }
@@ -326,14 +326,14 @@ impl UserDirectory for Racing {
 
     async fn write(
         &self,
-        user: &UserReference,
+        user: &Person<'_>,
         changes: &[AttributeChange],
     ) -> Result<ChangeCall, DirectoryError> {
         self.0.write(user, changes).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
-        self.0.pool.admin_confirm_sign_up(user.username.as_str()).unwrap();
+    async fn confirm(&self, user: &Person<'_>) -> Result<ChangeCall, DirectoryError> {
+        self.0.pool.admin_confirm_sign_up(user.reference.username.as_str()).unwrap();
         self.0.confirm(user).await
     }
 }

@@ -167,33 +167,42 @@ async fn check_users<D: UserDirectory>(directory: &D, pool: &PoolId) -> Verdicts
     let ial = [set(names::IAL, "2"), set(names::IDV_EVIDENCE, "passport")];
 
     verdicts.rule("an unknown user is not found", matches!(directory.find(&nobody).await, Ok(None)));
-    let written = directory.write(&nobody, &ial).await;
+    let written = directory.write(&crate::world::named(&nobody), &ial).await;
     verdicts.rule("an unknown user cannot be written", written == Err(DirectoryError::UserNotFound));
-    let confirmed = directory.confirm(&nobody).await;
+    let confirmed = directory.confirm(&crate::world::named(&nobody)).await;
     verdicts.rule("an unknown user cannot be confirmed", confirmed == Err(DirectoryError::UserNotFound));
 
     let found = directory.find(&ada).await.unwrap().unwrap();
     verdicts.rule("who signed up is unconfirmed", found.status == UserStatus::Unconfirmed);
     let age = idv_callback::ports::Clock::now(&SystemClock).since(found.created_at);
     verdicts.rule("the time of sign-up is known", age < Duration::from_secs(600));
-    verdicts.rule("an unconfirmed user can be written", directory.write(&ada, &ial).await.is_ok());
+    verdicts.rule(
+        "an unconfirmed user can be written",
+        directory.write(&crate::world::named(&ada), &ial).await.is_ok(),
+    );
     let present = || async { directory.find(&ada).await.unwrap().unwrap().assurance.unwrap().present };
     verdicts.rule("what was written is read", present().await == [names::IAL, names::IDV_EVIDENCE]);
-    directory.write(&ada, &[AttributeChange::Clear(names::IDV_EVIDENCE)]).await.unwrap();
+    directory
+        .write(&crate::world::named(&ada), &[AttributeChange::Clear(names::IDV_EVIDENCE)])
+        .await
+        .unwrap();
     verdicts.rule("an empty value deletes", present().await == [names::IAL]);
 
     let unknown = [set(names::IDV_SESSION, "vs_1"), set("custom:unheard_of", "x")];
-    let refused = directory.write(&ada, &unknown).await;
+    let refused = directory.write(&crate::world::named(&ada), &unknown).await;
     verdicts.rule(
         "an attribute that the schema has not is refused",
         matches!(refused, Err(DirectoryError::Misconfigured(_))),
     );
     verdicts.rule("of a write that is refused, nothing is written", present().await == [names::IAL]);
 
-    verdicts.rule("an unconfirmed user can be confirmed", directory.confirm(&ada).await.is_ok());
+    verdicts.rule(
+        "an unconfirmed user can be confirmed",
+        directory.confirm(&crate::world::named(&ada)).await.is_ok(),
+    );
     let found = directory.find(&ada).await.unwrap().unwrap();
     verdicts.rule("who is confirmed is read as such", found.status == UserStatus::Confirmed);
-    let again = directory.confirm(&ada).await;
+    let again = directory.confirm(&crate::world::named(&ada)).await;
     verdicts
         .rule("a confirmed user cannot be confirmed again", matches!(again, Err(DirectoryError::Refused(_))));
     let other = UserReference { pool: PoolId::new("us-east-1_NoSuchPool").unwrap(), ..ada };

@@ -1,5 +1,5 @@
-//! Any schedule of duplicates, reorderings, faults, crashes between any two calls and redeliveries ends where a model of
-//! ten lines ends; and at no moment is anybody confirmed without assurance.
+//! Any schedule of duplicates, reorderings, clocks that are ahead, faults, crashes between any two calls and redeliveries ends
+//! where the [specification](crate::specification) ends; and at no moment is anybody confirmed without assurance.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -9,14 +9,16 @@ use idv_callback::assurance::{AttributeChange, UserRecord};
 use idv_callback::audit::ChangeCall;
 use idv_callback::local::{LocalQueues, UserPool};
 use idv_callback::ports::{
-    DeadLetters, DirectoryError, Fault, MessageSource as _, QueueError, ReceivedMessage, Redelivery,
+    DeadLetters, DirectoryError, Fault, MessageSource as _, Person, QueueError, ReceivedMessage, Redelivery,
     UserDirectory,
 };
+use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::UserReference;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::specification::{self, Word};
 use crate::world::{TestClock, World, approval, other, with};
 
 /// What happens at one call to a port.
@@ -85,13 +87,13 @@ impl UserDirectory for Directory {
 
     async fn write(
         &self,
-        user: &UserReference,
+        user: &Person<'_>,
         changes: &[AttributeChange],
     ) -> Result<ChangeCall, DirectoryError> {
         self.0.play(self.0.pool.write(user, changes), passing()).await
     }
 
-    async fn confirm(&self, user: &UserReference) -> Result<ChangeCall, DirectoryError> {
+    async fn confirm(&self, user: &Person<'_>) -> Result<ChangeCall, DirectoryError> {
         self.0.play(self.0.pool.confirm(user), passing()).await
     }
 }
@@ -121,104 +123,94 @@ impl Redelivery for Queues {
     }
 }
 
+/// One event of one user.
 #[derive(Clone, Debug)]
 struct Event {
     user: u8,
+    /// In seconds; of one that is dated ahead, from six hours after its receipt on.
     time: u32,
+    ahead: bool,
     session: u8,
-    /// 0 and 1 approve as one of two people, 2 approves to too little, 3 declines, 4 expires, 5 is in review.
-    kind: u8,
+    word: Word,
 }
 
 impl Event {
     fn callback(&self, index: usize) -> Value {
         let (username, id) = (format!("user{}", self.user), format!("evt_{index}"));
-        let subject = json!(format!("did:{}", self.kind.min(1)));
-        let callback = match self.kind {
-            0 | 1 => with(approval(&username, &id, self.time), "blockid_sub", subject),
-            2 => with(
-                with(approval(&username, &id, self.time), "ial", json!(1)),
-                "blockid_sub",
-                json!("did:0"),
-            ),
-            3 => other("declined", &username, &id, self.time),
-            4 => other("expired", &username, &id, self.time),
-            _ => other("in_review", &username, &id, self.time),
+        let time = self.time + if self.ahead { 7 * 3600 } else { 0 };
+        let callback = match self.word {
+            Word::Approved(level) => with(approval(&username, &id, time), "ial", json!(level)),
+            Word::Insufficient => with(approval(&username, &id, time), "ial", json!(1)),
+            Word::Declined => other("declined", &username, &id, time),
+            Word::Expired => other("expired", &username, &id, time),
+            Word::Abandoned => other("abandoned", &username, &id, time),
+            Word::InReview => other("in_review", &username, &id, time),
+            Word::InProgress => other("in_progress", &username, &id, time),
         };
         with(callback, "session_id", json!(format!("vs_{}", self.session)))
     }
-}
 
-/// What is known of a user: what was applied last, where the proofing stands and in which session, the subject.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Model {
-    last: Option<(u32, String)>,
-    status: Option<String>,
-    session: Option<u8>,
-    subject: Option<u8>,
-    confirmed: bool,
-}
-
-impl Model {
-    fn apply(&mut self, event: &Event, index: usize) {
-        let key = (event.time, format!("evt_{index}"));
-        let standing = self.status.clone().unwrap_or_default();
-        let other_session = self.session.is_some_and(|session| session != event.session);
-        let conflict = event.kind <= 2 && self.subject.is_some_and(|subject| subject != event.kind % 2);
-        if self.last.as_ref().is_some_and(|last| key <= *last) || conflict {
-            return;
-        }
-        self.last = Some(key);
-        if standing == "declined" && event.kind == 4 && other_session {
-            return;
-        }
-        let takes_back = !other_session && matches!(event.kind, 2 | 3);
-        if event.kind <= 1 {
-            (self.subject, self.session, self.confirmed) = (Some(event.kind), Some(event.session), true);
-            self.status = Some("approved".to_owned());
-        } else if standing != "approved" || takes_back {
-            let word = ["insufficient", "declined", "expired", "in_review"][usize::from(event.kind - 2)];
-            self.status = Some(word.to_owned());
-            // A weak approval leaves the session as it was.
-            self.session = if event.kind == 2 { self.session } else { Some(event.session) };
-        }
+    /// In milliseconds since 09:00: its own time, or that of its first receipt if that was earlier.
+    fn at(&self, received_at: Timestamp) -> u32 {
+        let since = received_at.since(Timestamp::parse("2026-11-22T09:00:00Z").unwrap()).as_millis();
+        let own = self.time * 1000;
+        if self.ahead { u32::try_from(since).unwrap() } else { own }
     }
 }
 
-fn model_of(world: &World, user: u8) -> Model {
+/// What can be seen of a user: the status, the level, the session, whether they are confirmed.
+type Seen = (Option<String>, Option<String>, Option<String>, bool);
+
+fn seen(world: &World, user: u8) -> Seen {
     let name = format!("user{user}");
     let attribute = |attribute: &str| world.attribute(&name, attribute);
-    let last = attribute("idv_receipt").map(|receipt| {
-        let parts: Vec<_> = receipt.split(' ').collect();
-        let at = idv_callback::timestamp::Timestamp::parse(parts[1]).unwrap();
-        let start = idv_callback::timestamp::Timestamp::parse("2026-11-22T09:00:00Z").unwrap();
-        (u32::try_from(at.since(start).as_secs()).unwrap(), parts[2].to_owned())
-    });
-    let digit =
-        |text: String| text.chars().last().unwrap().to_digit(10).and_then(|digit| u8::try_from(digit).ok());
-    Model {
-        last,
-        status: attribute("idv_status"),
-        session: attribute("idv_session").and_then(digit),
-        subject: attribute("blockid_sub").and_then(digit),
-        confirmed: world.user(&name).status == "CONFIRMED",
-    }
+    let confirmed = world.user(&name).status == "CONFIRMED";
+    (attribute("idv_status"), attribute("ial"), attribute("idv_session"), confirmed)
+}
+
+/// What is to be seen of a user of whom this was told; whether they are confirmed may depend on the order where an approval was
+/// taken back.
+fn expected(told: &[specification::Event], confirmed: bool) -> Seen {
+    let Some(ends) = specification::ends(told) else { return (None, None, None, false) };
+    let status = match ends.by.word {
+        Word::Approved(_) => "approved",
+        Word::Insufficient => "insufficient",
+        Word::Declined => "declined",
+        Word::InReview => "in_review",
+        Word::Expired => "expired",
+        Word::Abandoned => "abandoned",
+        Word::InProgress => "in_progress",
+    };
+    let level = match ends.by.word {
+        Word::Approved(level) => Some(level.to_string()),
+        _ => ends.taken_back.then(|| "0".to_owned()),
+    };
+    let ever = told.iter().any(|event| matches!(event.word, Word::Approved(_)));
+    let approved = matches!(ends.by.word, Word::Approved(_));
+    let session = format!("vs_{}", ends.by.session);
+    (Some(status.to_owned()), level, Some(session), approved || (ever && confirmed))
 }
 
 async fn run(events: &[Event], schedule: &[(usize, bool)], steps: Vec<Step>) -> Result<(), TestCaseError> {
     let world = World::new();
-    let mut models: Vec<Model> = vec![Model::default(); 3];
+    let mut told: Vec<Vec<specification::Event>> = vec![Vec::new(); 3];
     for user in 0..3 {
         world.sign_up(&format!("user{user}"), &[]);
     }
     let mut receipts = BTreeSet::new();
     for (index, late) in schedule {
-        let event = &events[index % events.len()];
-        let answer = world.post(&event.callback(index % events.len())).await;
+        let number = index % events.len();
+        let event = &events[number];
+        let of_user = &mut told[usize::from(event.user)];
+        if of_user.iter().all(|known| known.number != number) {
+            let at = event.at(idv_callback::ports::Clock::now(&world.clock));
+            let (session, word) = (event.session, event.word);
+            of_user.push(specification::Event { session, word, at, number });
+        }
+        let answer = world.post(&event.callback(number)).await;
         prop_assert_eq!(answer.status, 202);
         let receipt: Value = serde_json::from_str(&answer.body).unwrap();
         receipts.insert(receipt["receipt_id"].as_str().unwrap().to_owned());
-        models[usize::from(event.user)].apply(event, index % events.len());
         if *late {
             tokio::time::advance(Duration::from_secs(301)).await;
         }
@@ -240,8 +232,9 @@ async fn run(events: &[Event], schedule: &[(usize, bool)], steps: Vec<Step>) -> 
         }
         tokio::time::advance(Duration::from_secs(120)).await;
     }
-    for (user, model) in (0_u8..).zip(&models) {
-        prop_assert_eq!(&model_of(&world, user), model, "user {}", user);
+    for (user, told) in (0_u8..).zip(&told) {
+        let seen = seen(&world, user);
+        prop_assert_eq!(&seen, &expected(told, seen.3), "user {}: {:?}", user, told);
     }
     // Every accepted callback has an outcome.
     let settled: BTreeSet<_> = world
@@ -268,12 +261,18 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    (0..3_u8, 0..8_u32, 0..2_u8, 0..6_u8).prop_map(|(user, time, session, kind)| Event {
-        user,
-        time,
-        session,
-        kind,
-    })
+    let word = prop::sample::select(vec![
+        Word::Approved(2),
+        Word::Approved(3),
+        Word::Insufficient,
+        Word::Declined,
+        Word::Expired,
+        Word::Abandoned,
+        Word::InReview,
+        Word::InProgress,
+    ]);
+    (0..3_u8, 0..8_u32, prop::bool::weighted(0.2), 0..2_u8, word)
+        .prop_map(|(user, time, ahead, session, word)| Event { user, time, ahead, session, word })
 }
 
 proptest! {

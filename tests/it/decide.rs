@@ -60,7 +60,7 @@ async fn an_approval_writes_everything_and_confirms() {
     ] {
         assert_eq!(attributes[name], value, "{name}");
     }
-    assert_eq!(attributes.len(), 10);
+    assert_eq!(attributes.len(), 11);
     let record = world.audit.last();
     assert_eq!(
         (&record["ial_before"], &record["ial_after"], &record["confirmed"]),
@@ -85,21 +85,28 @@ async fn every_rule_of_the_table() {
             vec![],
             weak("evt_2", 20),
             "insufficient",
-            Some(["UNCONFIRMED", "insufficient", "-", "-"]),
+            Some(["UNCONFIRMED", "insufficient", "-", "vs_1"]),
         ),
         (
             "no match",
             vec![],
             with(approval("ada", "evt_2", 20), "match_result", json!(false)),
             "insufficient",
-            Some(["UNCONFIRMED", "insufficient", "-", "-"]),
+            Some(["UNCONFIRMED", "insufficient", "-", "vs_1"]),
         ),
         (
             "level too low",
             vec![],
             with(approval("ada", "evt_2", 20), "ial", json!(1)),
             "insufficient",
-            Some(["UNCONFIRMED", "insufficient", "-", "-"]),
+            Some(["UNCONFIRMED", "insufficient", "-", "vs_1"]),
+        ),
+        (
+            "validity over",
+            vec![],
+            with(approval("ada", "evt_2", 20), "expires_at", json!("2026-11-22T09:59:59Z")),
+            "insufficient",
+            Some(["UNCONFIRMED", "insufficient", "-", "vs_1"]),
         ),
         (
             "another session ran out after declined",
@@ -119,8 +126,8 @@ async fn every_rule_of_the_table() {
             "the same session ran out after declined",
             vec![other("declined", "ada", "evt_1", 10)],
             now("expired"),
-            "recorded",
-            Some(["UNCONFIRMED", "expired", "-", "vs_1"]),
+            "noted",
+            Some(["UNCONFIRMED", "declined", "-", "vs_1"]),
         ),
         (
             "approved after declined",
@@ -147,8 +154,8 @@ async fn every_rule_of_the_table() {
             "same time, lesser id",
             vec![approved()],
             other("declined", "ada", "evt_0", 10),
-            "superseded",
-            Some(["CONFIRMED", "approved", "2", "vs_1"]),
+            "revoked",
+            Some(["CONFIRMED", "declined", "0", "vs_1"]),
         ),
         (
             "same time, greater id",
@@ -289,7 +296,7 @@ async fn a_newer_approval_replaces_an_older_one_as_a_whole() {
     }
     let world = after(&[approval("ada", "evt_1", 10), bare]).await;
     let attributes = attributes(&world);
-    assert_eq!(attributes.len(), 6, "nothing of the older approval stays: {attributes:?}");
+    assert_eq!(attributes.len(), 7, "nothing of the older approval stays: {attributes:?}");
     for gone in ["aal", "idv_evidence", "idv_framework", "idv_expires_at"] {
         assert!(!attributes.contains_key(gone), "{gone}");
     }
@@ -316,18 +323,16 @@ async fn a_duplicate_writes_nothing_and_confirms_who_was_left_unconfirmed() {
     assert_eq!(attributes(&world), before);
 
     // The attributes are there and the confirmation is not: a crash, or a dead letter. The approval itself confirms
-    // when it comes again, also after something newer was noted; nothing else does.
-    let noted = before["idv_receipt"].replace("09:00:10", "09:00:30").replace("evt_1", "evt_9");
-    for (receipt, event, word, status) in [
-        (&before["idv_receipt"], approval("ada", "evt_1", 10), "duplicate", "CONFIRMED"),
-        (&noted, approval("ada", "evt_1", 10), "superseded", "CONFIRMED"),
-        (&noted, in_session(approval("ada", "evt_0", 5), "vs_0"), "superseded", "UNCONFIRMED"),
-        (&noted, other("declined", "ada", "evt_0", 5), "superseded", "UNCONFIRMED"),
-        (&noted, other("expired", "ada", "evt_10", 40), "noted", "UNCONFIRMED"),
+    // when it comes again, also after something else was noted; nothing else does.
+    let noted = after(&[approval("ada", "evt_1", 10), other("expired", "ada", "evt_9", 30)]).await;
+    for (written, event, word, status) in [
+        (before.clone(), approval("ada", "evt_1", 10), "duplicate", "CONFIRMED"),
+        (self::attributes(&noted), approval("ada", "evt_1", 10), "duplicate", "CONFIRMED"),
+        (before.clone(), in_session(approval("ada", "evt_0", 5), "vs_0"), "noted", "UNCONFIRMED"),
+        (before.clone(), other("declined", "ada", "evt_0", 5), "superseded", "UNCONFIRMED"),
+        (before.clone(), other("expired", "ada", "evt_10", 40), "noted", "UNCONFIRMED"),
     ] {
         let world = World::new();
-        let mut written = before.clone();
-        written.insert("idv_receipt".to_owned(), receipt.clone());
         let written: Vec<_> = written.iter().map(|(n, v)| (format!("custom:{n}"), v.clone())).collect();
         let written: Vec<_> = written.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         world.sign_up("ada", &written);

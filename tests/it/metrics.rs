@@ -26,6 +26,13 @@ fn records() -> Vec<AuditRecord> {
     records
         .push(AuditRecord::new(AuditCode::Retried, now()).because("AdminGetUser: TooManyRequestsException"));
     records.push(AuditRecord::new(AuditCode::SignUpRefused, now()).because("provider"));
+    let mut answered = AuditRecord::new(AuditCode::StepUpRefused, now()).because("provider");
+    answered.answered_with_error = true;
+    records.push(answered);
+    records.push(AuditRecord::new(AuditCode::SessionWithheld, now()).because("out_of_time"));
+    let mut without = AuditRecord::new(AuditCode::Accepted, now());
+    without.left_out = vec!["aal".to_owned()];
+    records.push(without);
     let mut waiting = AuditRecord::new(AuditCode::Retried, now()).because("user_not_found");
     waiting.seconds_since_received = Some(60.0);
     records.push(waiting);

@@ -789,12 +789,12 @@ fn functions_are_rolled_out_behind_an_alias_with_a_check_or_alarms() {
     // Who signs up wrongly must not be able to roll a deployment back: refusals, which are errors to Lambda, are taken off.
     let alarm = resources(&template, "AWS::CloudWatch::Alarm")["TriggersErrorsAlarm"];
     let metrics: Vec<_> = alarm["Metrics"].as_array().unwrap().iter().collect();
-    assert_eq!(metrics[0]["Expression"], "errors - FILL(refused, 0)");
+    assert_eq!(metrics[0]["Expression"], "errors - FILL(explained, 0)");
     let watched = |id: &str| {
         let metric = metrics.iter().find(|metric| metric["Id"] == id).unwrap();
         metric["MetricStat"]["Metric"]["MetricName"].as_str().unwrap()
     };
-    assert_eq!((watched("errors"), watched("refused")), ("Errors", Metric::SignUpRefused.name()));
+    assert_eq!((watched("errors"), watched("explained")), ("Errors", Metric::ExplainedErrors.name()));
     // CodeDeploy's role may call no function of another name (safe deployments, SAM developer guide).
     for hook in ["PreTrafficFunction", "TriggersPreTrafficFunction"] {
         let name = &template["Resources"][hook]["Properties"]["FunctionName"]["Fn::Sub"];

@@ -14,12 +14,13 @@ use idv_callback::key_cache::KeyCache;
 use idv_callback::key_ring::KeyRing;
 use idv_callback::local::{FifoQueue, LocalQueues, MemoryKeyStore, QueueSettings, SignUp, User, UserPool};
 use idv_callback::ports::{
-    AuditSink, Clock, DeadLetters, Deadline, KeyStore, KeyStoreError, MessageSource, ReceivedMessage,
+    AuditSink, Clock, DeadLetters, Deadline, KeyStore, KeyStoreError, MessageSource, Person, ReceivedMessage,
     Redelivery, UserDirectory,
 };
 use idv_callback::settlement::{Consumer, Pace};
 use idv_callback::timestamp::Timestamp;
-use idv_callback::verification::{AssuranceLevel, PoolId};
+use idv_callback::verification::{AssuranceLevel, PoolId, UserReference};
+use idv_callback::vocabulary::EventTypes;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -190,6 +191,7 @@ impl World {
                 pools: vec![pool],
                 minimum_ial: AssuranceLevel::new(2).unwrap(),
                 binding_required: false,
+                event_types: EventTypes::default(),
             },
             profile: SignatureProfile::StandardWebhooks,
             pace: Pace::per_second(1000),
@@ -203,6 +205,7 @@ impl World {
             audit: self.audit.clone(),
             clock: self.clock,
             profile: self.profile.clone(),
+            event_types: self.policy.event_types.clone(),
         }
     }
 
@@ -293,6 +296,11 @@ impl World {
     }
 }
 
+/// Whoever has the name.
+pub(crate) fn named(reference: &UserReference) -> Person<'_> {
+    Person { reference, sub: None }
+}
+
 pub(crate) fn request(profile: &SignatureProfile, message_id: &str, at: Timestamp, body: &[u8]) -> Request {
     let mut headers = sign(profile, &ring().webhook[0].secret, message_id, at, body);
     headers.push(("content-type".to_owned(), "application/json".to_owned()));
@@ -302,6 +310,7 @@ pub(crate) fn request(profile: &SignatureProfile, message_id: &str, at: Timestam
         headers: headers.into_iter().collect(),
         body: Some(body.to_vec()),
         trace_id: None,
+        unsupported: None,
     }
 }
 

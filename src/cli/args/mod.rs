@@ -150,8 +150,13 @@ pub(super) struct SendOptions {
     /// How the proofing ended.
     #[arg(long, value_enum, default_value = "approved")]
     pub(super) status: StatusWord,
-    /// The user's name; with --count, {n} stands for the number.
-    #[arg(long, default_value = "ada", value_name = "NAME")]
+    // clap breaks the line at its own `{n}`; a code that resets the colour, and is taken out where there is none, parts it.
+    #[arg(
+        long,
+        default_value = "ada",
+        value_name = "NAME",
+        help = "The user's name; with --count, {\u{1b}[0mn} stands for the number"
+    )]
     pub(super) user: String,
     /// The user pool.
     #[arg(long, default_value = "us-east-1_LocalPool", value_name = "ID")]
@@ -191,6 +196,7 @@ pub(super) enum StatusWord {
     Expired,
     Abandoned,
     InReview,
+    InProgress,
 }
 
 impl StatusWord {
@@ -201,6 +207,7 @@ impl StatusWord {
             Self::Expired => "expired",
             Self::Abandoned => "abandoned",
             Self::InReview => "in_review",
+            Self::InProgress => "in_progress",
         }
     }
 }

@@ -23,6 +23,8 @@ struct Step {
     session: &'static str,
     subject: &'static str,
     event_id: &'static str,
+    /// What is sent in place of a callback of our form.
+    body: Option<&'static str>,
     forged: bool,
     /// The status code that the sender gets.
     answer: u16,
@@ -42,6 +44,7 @@ const APPROVAL: Step = Step {
     session: "vs_1",
     subject: "did:blockid:5a105e8b9d40e1329780d62ea2265d8a",
     event_id: "evt_ada_approved",
+    body: None,
     forged: false,
     answer: 202,
     ends: Some("applied"),
@@ -49,7 +52,7 @@ const APPROVAL: Step = Step {
     user_status: "CONFIRMED",
 };
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 8] = [
     Step {
         title: "somebody without the key approves ada: refused, nothing is queued",
         event_id: "evt_forged",
@@ -66,7 +69,7 @@ const STEPS: [Step; 6] = [
         ..APPROVAL
     },
     Step {
-        title: "a late event from before the approval: superseded, nothing is written",
+        title: "a late event of the same session, from before the approval: superseded, nothing is written",
         status: StatusWord::InReview,
         seconds_ago: 120,
         event_id: "evt_ada_in_review",
@@ -81,6 +84,23 @@ const STEPS: [Step; 6] = [
         event_id: "evt_bob_declined",
         ends: Some("recorded"),
         user_status: "UNCONFIRMED",
+        ..APPROVAL
+    },
+    Step {
+        title: "an approval of bob in the very same instant, arriving later: the \"no\" wins, bob stays unconfirmed",
+        username: "bob",
+        session: "vs_2",
+        subject: "did:blockid:77aa3c81d2f04b6e9c1f00bb8e6a90cd",
+        event_id: "evt_bob_approved",
+        ends: Some("noted"),
+        user_status: "UNCONFIRMED",
+        ..APPROVAL
+    },
+    Step {
+        title: "1Kosmos tries its connection: recorded as a sender's test, and nobody is woken",
+        event_id: "evt_test",
+        body: Some(r#"{"event_type":"webhook.test"}"#),
+        ends: Some("sender_test"),
         ..APPROVAL
     },
     Step {

@@ -44,6 +44,7 @@ where
         audit: audit.clone(),
         clock: SystemClock,
         profile: config.profile.clone(),
+        event_types: config.event_types.clone(),
     };
     let consumer = Consumer {
         directory: pool.clone(),
@@ -63,6 +64,7 @@ pub(super) fn policy(pools: Vec<PoolId>, config: &LocalConfig, require_binding: 
         pools,
         minimum_ial: config.minimum_ial,
         binding_required: config.binding_required || require_binding,
+        event_types: config.event_types.clone(),
     }
 }
 

@@ -120,6 +120,7 @@ async fn run_on_aws(
         audit: journal.clone(),
         clock: SystemClock,
         profile: config.profile.clone(),
+        event_types: config.event_types.clone(),
     };
     let consumer = Consumer {
         directory: CognitoDirectory::new(&back),

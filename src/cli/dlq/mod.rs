@@ -111,6 +111,7 @@ impl<'a> Desk<'a> {
                 pools: pools(self.target, self.environment)?,
                 minimum_ial: config.minimum_ial,
                 binding_required: config.binding_required || !optional,
+                event_types: config.event_types,
             },
             pace: Pace::per_second(WRITES_PER_SECOND),
         })
