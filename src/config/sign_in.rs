@@ -202,6 +202,10 @@ mod tests {
             ("IDV_ALLOWED_ORIGIN", "https://app.example.com/"),
             ("IDV_PROOF_FIRST", "yes"),
         ]);
+        let elsewhere = Environment::new(|name| {
+            (name == "IDV_CALLBACK_URL").then(|| "https://idv.example.com/callbacks".to_owned())
+        });
+        let elsewhere = TriggersConfig::read(&elsewhere).unwrap_err().to_string();
         let triggers = TriggersConfig::read(&environment).unwrap_err().to_string();
         let session = SessionConfig::read(&environment).unwrap_err().to_string();
         for (error, expected) in [
@@ -209,6 +213,7 @@ mod tests {
             (&triggers, "IDV_PROVIDER_URL must be https:// and a host"),
             (&triggers, "IDV_PROVIDER_SECRET_ID and IDV_PROVIDER_SECRET_FILE are both set"),
             (&triggers, "IDV_CALLBACK_URL must be an https:// URL"),
+            (&elsewhere, "IDV_CALLBACK_URL must end in /idv-callback"),
             (&triggers, "IDV_PROVIDER_DOWN must be refuse or admit"),
             (&triggers, "IDV_FIRST_FACTOR must be password or none"),
             (&triggers, "IDV_FEDERATION_PROVIDER must be 3 to 32"),

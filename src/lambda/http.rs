@@ -88,8 +88,9 @@ pub async fn handle_session<P: ProofingProvider, D: UserDirectory, S: KeyStore, 
 impl HttpEvent {
     /// Reads what a function was invoked with. What is not an HTTP event at all is one without method and path, which
     /// is answered like any other request that is no callback: an error here would quote it.
-    pub fn read(payload: serde_json::Value) -> Self {
+    pub fn read(mut payload: serde_json::Value) -> Self {
         let unsupported = is_of_lattice(&payload).then_some("VPC Lattice");
+        leave_out_what_is_odd(&mut payload);
         Self { unsupported, ..serde_json::from_value(payload).unwrap_or_default() }
     }
 
@@ -124,6 +125,20 @@ impl HttpEvent {
         let headers = header_fields(self.headers, self.multi_value_headers);
         let trace_id = headers.single("x-amzn-trace-id").and_then(root_of_trace);
         Request { method: method.to_ascii_uppercase(), path, headers, body, trace_id, unsupported: None }
+    }
+}
+
+/// Takes away header fields that are none, so that one of them does not cost the others.
+fn leave_out_what_is_odd(payload: &mut serde_json::Value) {
+    let is_text = |value: &serde_json::Value| value.is_string() || value.is_null();
+    if let Some(headers) = payload.get_mut("headers").and_then(serde_json::Value::as_object_mut) {
+        headers.retain(|_, value| is_text(value));
+    }
+    if let Some(headers) = payload.get_mut("multiValueHeaders").and_then(serde_json::Value::as_object_mut) {
+        let all_text = |value: &serde_json::Value| {
+            value.as_array().is_some_and(|all| all.iter().all(serde_json::Value::is_string))
+        };
+        headers.retain(|_, value| value.is_null() || all_text(value));
     }
 }
 

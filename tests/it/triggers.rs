@@ -478,6 +478,8 @@ async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour()
 
     // The right one; and Cognito's second call for it is the same message.
     assert_eq!(rig.fire(&good).await, Ok(good.clone()));
+    // Also where the answer holds a member that changes from one time to the next.
+    rig.provider.control(overrides(json!({ "fetched": 2, "trace": "x" }))).await;
     assert_eq!(rig.fire(&good).await, Ok(good.clone()));
     let sent = rig.sent();
     assert_eq!((sent.len(), &sent[0].deduplication_id), (2, &sent[1].deduplication_id));
@@ -510,6 +512,23 @@ async fn a_proof_that_came_first_is_good_for_its_name_its_browser_and_its_hour()
     let refused = Rig::beside(rig.provider, env!("CARGO_BIN_EXE_triggers"), &[], |_| None).await;
     assert_eq!(refused.fire(&good).await, Err(no));
     assert_eq!(refused.last_record()["reason"], "not_before_sign_up");
+}
+
+/// What 1Kosmos does not take is told from what it cannot answer now: the first would feed an alarm of ours for as long as
+/// somebody asks.
+#[tokio::test]
+async fn a_session_that_1kosmos_does_not_open_is_no_outage() {
+    let desk = Rig::of(env!("CARGO_BIN_EXE_session"), &[("IDV_PROOF_FIRST", "allowed")]).await;
+    let before = json!({ "username": "CANARY-ada", "claim": claim(), "before_sign_up": true });
+    for (refused, status, reason) in
+        [(400, 422, "provider_refused"), (422, 422, "provider_refused"), (500, 503, "provider")]
+    {
+        desk.provider.behave().await;
+        desk.provider.control(json!({ "on": OPEN, "status": refused, "times": 0 })).await;
+        assert_eq!(ask_session(&desk, &before).await.0, status);
+        assert_eq!(desk.last_record()["reason"], reason);
+    }
+    desk.nothing_leaked();
 }
 
 /// Runs the consumer function on a message, for a user of this name who was created then: whether it confirmed them, and what
@@ -1122,6 +1141,16 @@ async fn without_a_password_before_it_nobody_learns_who_exists() {
         rig.provider.control(json!({ "on": STEP_UP, "status": 500, "times": 0 })).await;
         rig.provider.control(json!({ "on": ANSWER, "status": 500, "times": 0 })).await;
         assert_eq!(rig.fire(&as_this(create(json!([]), Value::Null))).await, Err(NOT_NOW.to_owned()));
+        // While only starting fails, everybody gets a challenge that nobody answers.
+        rig.provider.behave().await;
+        rig.provider.control(json!({ "on": STEP_UP, "status": 500, "times": 0 })).await;
+        let created = rig.fire(&as_this(create(json!([]), Value::Null))).await.unwrap();
+        let public = &created["response"]["publicChallengeParameters"];
+        assert_eq!((&public["status"], &public["attempt"]), (&json!("started"), &json!("1")), "{attributes}");
+        assert!(
+            created["response"]["challengeMetadata"].as_str().unwrap().contains(" none-"),
+            "{attributes}"
+        );
         rig.provider.behave().await;
     }
     assert_eq!((&seen[0], &seen[1]), (&seen[2], &seen[3]));
