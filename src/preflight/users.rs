@@ -110,6 +110,7 @@ fn longest_value(name: &str) -> usize {
         names::IDV_PROOFED_AT | names::IDV_EXPIRES_AT => 24,
         names::IDV_EVIDENCE | names::IDV_FRAMEWORK => 64,
         names::IDV_HISTORY => MAXIMUM_VALUE_CHARS,
+        names::IDV_RECEIPT => 348,
         _ => 256,
     }
 }

@@ -191,7 +191,7 @@ fn each_fault_is_found_and_nothing_else() {
         (|i| pool(i).schema[1].string = false, "wrong user pool: schema: custom:ial is not a String"),
         (
             |i| pool(i).schema[9].maximum_length = Some(255),
-            "doubtful user pool: schema: custom:idv_receipt holds less than 256",
+            "doubtful user pool: schema: custom:idv_receipt holds less than 348",
         ),
         (|i| pool(i).clients[0].writable = None, "wrong app clients: web (c1) does not say"),
         (

@@ -288,7 +288,7 @@ function showStepUp(message) {
 }
 
 async function onStepUp({ username, password }) {
-  clientMetadata = { reason_code: "high_value_transaction", idv_nonce: randomToken() };
+  clientMetadata = { reason_code: "high_value_transaction" };
   const options = { authFlowType: "CUSTOM_WITH_SRP", clientMetadata };
   challenge = undefined;
   try {
