@@ -200,7 +200,9 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
             Refresh::Fetched(ring) => Ok((delivery.verify(ring.webhook_keys_at(now), now)?, ring)),
             Refresh::NotDue => Err(AuthenticationError::NoKeyMatches.into()),
             // The key may be one that we do not know yet: that is our fault, not the sender's.
-            Refresh::Failed(error) => Err(error.into()),
+            Refresh::Failed(error) => {
+                Err(Turned::Deferred { reason: "key_store_for_unknown_key", detail: error.to_string() })
+            }
         }
     }
 

@@ -90,17 +90,21 @@ pub enum Metric {
     StepUpFailed,
     /// Of all these, those where 1Kosmos was not to be had.
     ProviderFaults,
-    /// Errors that a trigger answered with on purpose, for a reason that whoever asks can bring about.
-    ExplainedErrors,
-    /// Answers of 503 by the session endpoint for a reason that lies with whoever asks or with the provider.
-    ExplainedUnavailable,
+    /// Of all these, those where 1Kosmos does not take what it is asked.
+    ProviderRefusals,
+    /// Callbacks that were put off for a reason of ours, which nobody outside can bring about.
+    CallbackFaults,
+    /// Triggers that answered with an error for such a reason.
+    TriggerFaults,
+    /// Requests for a session that were put off for such a reason.
+    SessionFaults,
     /// Federated sign-ins that told their level in no form that is known.
     FederationUnreadable,
 }
 
 impl Metric {
     /// Every metric, for tables and tests.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::Received,
         Self::Accepted,
         Self::AcceptedUnreadable,
@@ -140,8 +144,10 @@ impl Metric {
         Self::StepUpPending,
         Self::StepUpFailed,
         Self::ProviderFaults,
-        Self::ExplainedErrors,
-        Self::ExplainedUnavailable,
+        Self::ProviderRefusals,
+        Self::CallbackFaults,
+        Self::TriggerFaults,
+        Self::SessionFaults,
         Self::FederationUnreadable,
     ];
 
@@ -187,8 +193,10 @@ impl Metric {
             Self::StepUpPending => "StepUpPending",
             Self::StepUpFailed => "StepUpFailed",
             Self::ProviderFaults => "ProviderFaults",
-            Self::ExplainedErrors => "ExplainedErrors",
-            Self::ExplainedUnavailable => "ExplainedUnavailable",
+            Self::ProviderRefusals => "ProviderRefusals",
+            Self::CallbackFaults => "CallbackFaults",
+            Self::TriggerFaults => "TriggerFaults",
+            Self::SessionFaults => "SessionFaults",
             Self::FederationUnreadable => "FederationUnreadable",
         }
     }
@@ -230,12 +238,18 @@ pub const PROVIDER_REFUSED: &str = "provider_refused";
 /// The reason of a record where the user pool could not be asked.
 pub const DIRECTORY: &str = "directory";
 
-/// Reasons of ours, which nobody outside can bring about.
-const OURS: [&str; 7] =
-    ["key_store", "queue", "binding_key", "seal", "no_random_bytes", "audit", "unreadable_event"];
-
-/// Reasons that lie with the provider, or with the time that it takes.
-const OUTSIDE: [&str; 2] = [PROVIDER, "out_of_time"];
+/// Reasons of ours, which nobody outside can bring about. That the key store is asked for a key that nobody knows is not among
+/// them: whoever sends a wrong signature brings it about.
+const OURS: [&str; 8] = [
+    "key_store",
+    "queue",
+    "queue_misconfigured",
+    "binding_key",
+    "seal",
+    "no_random_bytes",
+    "audit",
+    "unreadable_event",
+];
 
 /// Error codes by which AWS says "slower".
 const THROTTLING: [&str; 7] = [
@@ -258,23 +272,16 @@ pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
     if record.kind() == AuditCode::Retried && THROTTLING.iter().any(|code| reason.ends_with(code)) {
         metrics.push(Metric::Throttled);
     }
-    if [PROVIDER, PROVIDER_REFUSED].contains(&reason) {
+    if reason == PROVIDER {
         metrics.push(Metric::ProviderFaults);
+    }
+    if reason == PROVIDER_REFUSED {
+        metrics.push(Metric::ProviderRefusals);
     }
     if !record.left_out.is_empty() {
         metrics.push(Metric::LeftOut);
     }
-    // A deployment is rolled back for what only we can cause, and by nobody on the internet.
-    if record.answered_with_error && !OURS.contains(&reason) {
-        metrics.push(Metric::ExplainedErrors);
-    }
-    let throttled =
-        record.detail.as_deref().is_some_and(|detail| THROTTLING.iter().any(|code| detail.ends_with(code)));
-    if record.kind() == AuditCode::SessionWithheld
-        && (OUTSIDE.contains(&reason) || (reason == DIRECTORY && throttled))
-    {
-        metrics.push(Metric::ExplainedUnavailable);
-    }
+    metrics.extend(fault_of_ours(record, reason));
     if record.synthetic {
         // The vendor's silence must show, whatever we send ourselves.
         metrics.retain(|metric| !matches!(metric, Metric::Accepted | Metric::KeyUse));
@@ -286,6 +293,26 @@ pub fn of(record: &AuditRecord) -> Vec<(Metric, f64)> {
         values.extend((record.confirmed == Some(true)).then_some((Metric::CallbackToConfirmed, seconds)));
     }
     values
+}
+
+/// A deployment is rolled back for what only we can cause, and by nobody on the internet: so that is counted by itself, and not as
+/// what is left of all errors.
+fn fault_of_ours(record: &AuditRecord, reason: &str) -> Option<Metric> {
+    let throttled = || {
+        let detail = record.detail.as_deref().unwrap_or_default();
+        THROTTLING.iter().any(|code| detail.ends_with(code))
+    };
+    match record.kind() {
+        AuditCode::Deferred if OURS.contains(&reason) => Some(Metric::CallbackFaults),
+        AuditCode::SignUpRefused | AuditCode::StepUpRefused if OURS.contains(&reason) => {
+            Some(Metric::TriggerFaults)
+        }
+        // Many requests can use up Cognito's quota of reads.
+        AuditCode::SessionWithheld if OURS.contains(&reason) || (reason == DIRECTORY && !throttled()) => {
+            Some(Metric::SessionFaults)
+        }
+        _ => None,
+    }
 }
 
 fn of_code(code: AuditCode) -> Vec<Metric> {

@@ -318,7 +318,8 @@ impl ChallengeResult {
             Some(Member::Flag(flag)) => Ok(flag),
             _ => Err(BadAnswer(name)),
         };
-        let answered = ["match_result", "liveness_verified"].iter().any(|name| answer.get(name).is_some());
+        let answered =
+            ["match_result", "liveness_verified"].iter().any(|name| member(&answer, &[name]).is_some());
         let mut said_completed = false;
         let word = match member(&answer, &["status"]) {
             None => None,

@@ -118,7 +118,7 @@ fn decide_or_quarantine(facts: &Facts<'_>, policy: &Policy) -> Result<Decision, 
         None => return Err(QuarantineReason::UserNotFound),
     };
     let assurance = user.assurance.as_ref().map_err(|_| QuarantineReason::RecordUnreadable)?;
-    let past = assurance.past();
+    let past = assurance.past_at(event.occurred_at.min(facts.received_at), facts.received_at);
     let tag = EventTag::of(&event.event_id);
     Case { facts, user, assurance, policy, past: &past, tag: &tag }.settle().map(Decision::Settle)
 }
@@ -168,43 +168,64 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn settle(&self) -> Result<Settlement, QuarantineReason> {
-        match self.past.recognise(self.facts.event, self.tag, &self.facts.meaning) {
+        let event = self.facts.event;
+        // What is dated ahead of our clock counts as the moment of its first receipt.
+        let at = event.occurred_at.min(self.facts.received_at);
+        let ahead = event.occurred_at > self.facts.received_at;
+        let repeated = || self.settled(Settled::Duplicate, Ok(Vec::new()), None, self.past);
+        match self.past.recognise(event, self.tag, &self.facts.meaning) {
             Known::Contradicted => return Err(QuarantineReason::EventConflict),
-            Known::Repeated => return self.settled(Settled::Duplicate, Ok(Vec::new()), None, self.past),
-            Known::New if self.is_receipt_with_this_body() => {
-                return self.settled(Settled::Duplicate, Ok(Vec::new()), None, self.past);
+            Known::Repeated if self.is_of_another_subject() => return Err(QuarantineReason::EventConflict),
+            Known::Repeated => {
+                let Some(after) = self.past.with_earlier_receipt(self.tag, at) else { return repeated() };
+                let (word, insufficiency) = self.word()?;
+                let mark = Mark { at, event: self.tag.clone(), meaning: self.facts.meaning.clone(), ahead };
+                return self.lead_to(&after, word, &mark, true, insufficiency);
             }
+            Known::New if self.is_receipt_with_this_body() => return repeated(),
             Known::New => {}
         }
         let (word, insufficiency) = self.word()?;
-        let event = self.facts.event;
-        // What is dated ahead of our clock counts as the moment of its first receipt.
-        let dated_ahead = event.occurred_at > self.facts.received_at;
-        let at = event.occurred_at.min(self.facts.received_at);
-        let mark = Mark { at, event: self.tag.clone(), meaning: self.facts.meaning.clone() };
+        let mark = Mark { at, event: self.tag.clone(), meaning: self.facts.meaning.clone(), ahead };
         let (after, remembered) =
-            self.past.with(&event.session, word, &mark, dated_ahead).map_err(|doubt| match doubt {
+            self.past.with(&event.session, word, &mark).map_err(|doubt| match doubt {
                 Doubt::MayBeForgotten => QuarantineReason::SessionForgotten,
                 Doubt::NoRoom => QuarantineReason::HistoryFull,
             })?;
+        self.lead_to(&after, word, &mark, remembered, insufficiency)
+    }
+
+    /// Whether the same event id came before for somebody else: what is said is known without the subject.
+    fn is_of_another_subject(&self) -> bool {
+        let Outcome::Approved(approval) = &self.facts.event.outcome else { return false };
+        self.assurance.subject.as_ref().is_some_and(|subject| !subject.is(&approval.subject))
+    }
+
+    /// What it takes to get to this history.
+    fn lead_to(
+        &self,
+        after: &History,
+        word: Word,
+        mark: &Mark,
+        remembered: bool,
+        insufficiency: Option<Insufficiency>,
+    ) -> Result<Settlement, QuarantineReason> {
         let (before, now) = (self.past.standing(), after.standing());
-        // That an event was dated ahead stays remembered, also where nothing else of it does.
-        let outcome = outcome(before.as_ref(), now.as_ref(), word, &mark, remembered || dated_ahead);
+        let outcome = outcome(before.as_ref(), now.as_ref(), word, mark, remembered);
         if outcome == Settled::Superseded {
             return self.settled(outcome, Ok(Vec::new()), insufficiency, self.past);
         }
         let changes =
-            now.as_ref().map_or_else(|| Ok(Vec::new()), |now| self.changes(before.as_ref(), now, &mark));
+            now.as_ref().map_or_else(|| Ok(Vec::new()), |now| self.changes(before.as_ref(), now, mark));
         let changes = changes.and_then(|mut changes| {
             changes.push(self.receipt()?);
             changes.push(set(names::IDV_HISTORY, &after.to_string())?);
             Ok(changes)
         });
-        let raises = matches!(outcome, Settled::Applied);
-        if raises && !self.user.enabled {
+        if outcome == Settled::Applied && !self.user.enabled {
             return Err(QuarantineReason::UserDisabled);
         }
-        self.settled(outcome, changes, insufficiency, &after)
+        self.settled(outcome, changes, insufficiency, after)
     }
 
     /// What the event says of its session, and why it does not count as an approval where it claims to be one.
@@ -343,9 +364,11 @@ impl Case<'_> {
         let Outcome::Approved(approval) = &self.facts.event.outcome else { return false };
         let same_event = standing.mark.event == *self.tag;
         let subject = self.assurance.subject.as_ref().is_some_and(|subject| subject.is(&approval.subject));
+        let event = self.facts.event;
+        let receipt = self.assurance.receipt.as_ref().is_some_and(|receipt| receipt.is_of(&event.event_id));
         let by_older_version = standing.mark.is_of_older_version()
-            && standing.mark.at == self.facts.event.occurred_at
-            && standing.session.is(&self.facts.event.session);
+            && (standing.mark.at == event.occurred_at || receipt)
+            && standing.session.is(&event.session);
         same_event || (by_older_version && subject)
     }
 }

@@ -15,12 +15,13 @@
 //! Of each session only what can still matter is remembered, in one attribute of the user (`custom:idv_history`):
 //!
 //! ```text
-//! 1 =<event> ~<instant> +<mark> @<session> <word><mark> … @<session> …
+//! 1 =<event> ~<instant> +<word><mark> @<session> <word><mark> … @<session> …
 //! ```
 //!
 //! An instant is 12 hexadecimal digits (milliseconds of Unix time); a mark is an instant, 10 digits of an event's id and 6 of
-//! what it said. `=` names the event that was written last, `~` says until when something may have been forgotten, `+` is an
-//! event that was dated ahead of our clock, with the moment of its first receipt. All of it is read without regard to case.
+//! what it said, and a `+` where the event was dated ahead of our clock: then the instant is that of its first receipt. `=` names
+//! the event that was written last, `~` says until when something may have been forgotten, `+` is an event that was dated ahead
+//! and does not matter any more but for its repetitions. All of it is read without regard to case.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -35,12 +36,15 @@ use super::attributes::MAXIMUM_VALUE_CHARS;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, EventId, SessionId, VerificationEvent};
 
+/// What two marks of a session take at the most, with their letters and blanks.
+const ROOM_FOR_A_WORD: usize = 2 * 32;
+
 /// What a user's sessions have said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     sessions: Vec<Session>,
-    /// Events that were dated ahead of our clock, at the moment of their first receipt.
-    ahead: Vec<Mark>,
+    /// Events that were dated ahead of our clock and that no session holds any more: their repetitions must be known.
+    ahead: Vec<(Word, Mark)>,
     /// Until when something may have been said that is not remembered.
     forgotten: Option<Timestamp>,
     /// The event that was written last.
@@ -96,7 +100,7 @@ impl History {
     ) -> Self {
         let mut history = Self { forgotten, last: last.map(EventTag::of), ..Self::default() };
         for (session, word, mark) in words {
-            history.session(&session).hear(word, mark);
+            history.hear(&session, word, mark);
         }
         history
     }
@@ -105,7 +109,7 @@ impl History {
     pub(super) fn with_all_of(mut self, other: Self) -> Self {
         for session in &other.sessions {
             for (word, mark) in session.marks() {
-                self.session(&session.id).hear(word, mark.clone());
+                self.hear(&session.id, word, mark.clone());
             }
         }
         self.ahead.extend(other.ahead);
@@ -122,16 +126,21 @@ impl History {
     /// Whether this event, or one that made it irrelevant within its session, is remembered.
     pub fn knows(&self, event: &EventId) -> bool {
         let tag = EventTag::of(event);
-        self.marks().any(|(_, _, mark)| mark.event == tag) || self.ahead.iter().any(|mark| mark.event == tag)
+        self.marks().any(|(_, _, mark)| mark.event == tag)
+            || self.ahead.iter().any(|(_, mark)| mark.event == tag)
+    }
+
+    /// Whether this session has said something at or after this moment.
+    pub(super) fn has_said(&self, session: &SessionId, at: Timestamp) -> bool {
+        self.marks().any(|(held, _, mark)| held.is(session) && mark.at >= at)
     }
 
     /// What is known of an event of this id that says this.
     pub(super) fn recognise(&self, event: &VerificationEvent, tag: &EventTag, meaning: &Meaning) -> Known {
-        let ahead = self.ahead.iter().filter(|mark| mark.event == *tag);
+        let ahead = self.ahead.iter().map(|(_, mark)| mark);
+        let held = ahead.chain(self.marks().map(|(_, _, mark)| mark));
         let mut known = Known::New;
-        for mark in
-            ahead.clone().chain(self.marks().map(|(_, _, mark)| mark).filter(|mark| mark.event == *tag))
-        {
+        for mark in held.filter(|mark| mark.event == *tag) {
             if mark.meaning == *meaning {
                 return Known::Repeated;
             }
@@ -154,19 +163,10 @@ impl History {
     ///
     /// # Errors
     /// [`Doubt`] when the rules cannot tell what follows, because of what may have been forgotten.
-    pub(super) fn with(
-        &self,
-        session: &SessionId,
-        word: Word,
-        mark: &Mark,
-        dated_ahead: bool,
-    ) -> Result<(Self, bool), Doubt> {
+    pub(super) fn with(&self, session: &SessionId, word: Word, mark: &Mark) -> Result<(Self, bool), Doubt> {
         let known = self.sessions.iter().find(|known| known.id.is(session));
         let mut after = Self { last: Some(mark.event.clone()), ..self.clone() };
-        let remembered = after.session(session).hear(word, mark.clone());
-        if dated_ahead {
-            after.ahead.push(mark.clone());
-        }
+        let remembered = after.hear(session, word, mark.clone());
         // What an unknown session said before is in doubt where it would confirm somebody, or have them wait for a reviewer.
         let early = self.forgotten.is_some_and(|until| mark.at <= until);
         let counts = after.standing().is_some_and(|standing| standing.mark.event == mark.event);
@@ -177,13 +177,53 @@ impl History {
                 && held.meaning.is_unknown()
                 && held.at >= mark.at
         };
-        let denied_by_guess =
-            matches!(word, Word::Approved(_)) && known.is_some_and(|k| k.marks().any(guessed));
-        if early && (unknown || denied_by_guess) {
+        let is_approval = matches!(word, Word::Approved(_));
+        let denied_by_guess = is_approval && known.is_some_and(|k| k.marks().any(guessed));
+        // Nor the denial of a session whose later word it wrote over it.
+        let well =
+            |(word, mark): (Word, &Mark)| !mark.is_of_older_version() || matches!(word, Word::Approved(_));
+        let written_over = is_approval
+            && known.is_some_and(|k| !k.marks().any(well))
+            && self.forgotten.is_some_and(|until| mark.at < until);
+        if (early && (unknown || denied_by_guess)) || written_over {
             return Err(Doubt::MayBeForgotten);
         }
         after.sessions.retain(|session| session.marks().next().is_some());
-        if after.fit() { Ok((after, remembered)) } else { Err(Doubt::NoRoom) }
+        // A new session must leave room for what those that are there will say, and an approval for its denial. A denial of what
+        // stands always finds some.
+        let is_denial = matches!(word, Word::Declined | Word::Insufficient);
+        let kept_free = match (self.sessions.iter().any(|held| held.id.is(session)), is_denial) {
+            (false, _) => 2 * ROOM_FOR_A_WORD,
+            (true, false) => ROOM_FOR_A_WORD,
+            (true, true) => 0,
+        };
+        let room = MAXIMUM_VALUE_CHARS - kept_free;
+        let takes_back =
+            is_denial && self.standing().is_some_and(|s| s.is_approved() && s.session.is(session));
+        if after.fit(room, takes_back.then_some(session)) {
+            Ok((after, remembered))
+        } else {
+            Err(Doubt::NoRoom)
+        }
+    }
+
+    /// The history in which this event, which was dated ahead, was received first at this moment; none where that is known.
+    pub(super) fn with_earlier_receipt(&self, event: &EventTag, at: Timestamp) -> Option<Self> {
+        let later = |mark: &Mark| mark.event == *event && mark.ahead && mark.at > at;
+        if !self.marks().any(|(_, _, mark)| later(mark)) {
+            return None;
+        }
+        let mut after = Self { last: Some(event.clone()), ..self.clone() };
+        after.sessions.iter_mut().for_each(|session| session.lower_to(event, at));
+        Some(after)
+    }
+
+    /// Adds what an event says of a session. One that was dated ahead stays known when the session lets go of it.
+    fn hear(&mut self, session: &SessionId, word: Word, mark: Mark) -> bool {
+        let ahead = mark.ahead;
+        let (remembered, let_go) = self.session(session).hear(word, mark);
+        self.ahead.extend(let_go.into_iter().filter(|(_, mark)| mark.ahead));
+        remembered || ahead
     }
 
     fn session(&mut self, id: &SessionId) -> &mut Session {
@@ -207,7 +247,7 @@ impl History {
     pub(super) fn standing(&self) -> Option<Standing<'_>> {
         // A fixed choice between sessions of equal right: any would do, as long as it is always the same.
         let name = |session: &Session| Reverse(session.id.as_str().to_ascii_lowercase());
-        let denied = |session: &Session| session.declined.is_some() || session.insufficient.is_some();
+        let denied = |session: &Session| session.denial().is_some();
         let approvals =
             self.sessions.iter().filter_map(|session| Some((session, session.approved.as_ref()?)));
         let deciding = approvals.max_by_key(|(session, (_, mark))| (mark.at, denied(session), name(session)));
@@ -227,10 +267,14 @@ impl History {
         highest.map(|(session, word, mark)| Standing { word, session: &session.id, mark, taken_back })
     }
 
-    /// Lets go of what matters least until the rest fits into an attribute. Results, and sessions in review, are never
-    /// forgotten.
-    fn fit(&mut self) -> bool {
-        while self.to_string().len() > MAXIMUM_VALUE_CHARS {
+    /// Lets go of what matters least until the rest fits. Results, and sessions in review, are forgotten only where that makes
+    /// room for the denial of this session, whose approval stands.
+    fn fit(&mut self, room: usize, denied: Option<&SessionId>) -> bool {
+        while self.to_string().len() > room {
+            if let Some(at) = self.ahead.iter().position(|(word, _)| !word.is_result()) {
+                self.ahead.remove(at);
+                continue;
+            }
             if let Some(session) =
                 self.sessions.iter_mut().find(|session| session.has_result() && session.lower.is_some())
             {
@@ -247,11 +291,28 @@ impl History {
             let oldest = (self.sessions.iter().enumerate())
                 .filter_map(|(index, session)| Some((droppable(session)?, index)))
                 .min();
-            let Some((at, index)) = oldest else { return false };
+            let (at, index) = match (oldest, denied) {
+                (Some(oldest), _) => oldest,
+                (None, Some(denied)) => match self.least_of_the_others(denied) {
+                    Some(least) => least,
+                    None => return false,
+                },
+                (None, None) => return false,
+            };
             self.sessions.remove(index);
             self.forgotten = self.forgotten.max(Some(at));
         }
         true
+    }
+
+    /// The session beside this one whose last word is lowest, and of these the oldest.
+    fn least_of_the_others(&self, denied: &SessionId) -> Option<(Timestamp, usize)> {
+        let others = self.sessions.iter().enumerate().filter(|(_, session)| !session.id.is(denied));
+        let ranked = others.filter_map(|(index, session)| {
+            let (word, mark) = session.last_word()?;
+            Some((word.rank(), mark.at, index))
+        });
+        ranked.min().map(|(_, at, index)| (at, index))
     }
 
     /// Reads the attribute's value.
@@ -268,33 +329,42 @@ impl History {
             match first {
                 '=' => history.last = Some(EventTag(hex_digits(rest, EVENT_DIGITS)?)),
                 '~' => history.forgotten = Some(instant(rest)?),
-                '+' => history.ahead.push(Mark::parse(rest)?),
+                '+' => history.ahead.push(word_and_mark(rest)?),
                 '@' => history.sessions.push(Session::new(SessionId::new(rest).ok()?)),
-                letter => {
+                _ => {
                     let session = history.sessions.last_mut()?;
-                    let mut lower = |word, rest| {
-                        session.lower = Some((word, Mark::parse(rest)?));
-                        Some(())
-                    };
-                    match letter {
-                        'r' => lower(Word::InReview, rest)?,
-                        'e' => lower(Word::Expired, rest)?,
-                        'b' => lower(Word::Abandoned, rest)?,
-                        'p' => lower(Word::InProgress, rest)?,
-                        'd' => session.declined = Some(Mark::parse(rest)?),
-                        'n' => session.insufficient = Some(Mark::parse(rest)?),
-                        'a' => {
-                            let (level, mark) = rest.split_at_checked(1)?;
-                            let level = AssuranceLevel::new(level.parse().ok()?).ok()?;
-                            session.approved = Some((level, Mark::parse(mark)?));
-                        }
-                        _ => return None,
+                    match word_and_mark(token)? {
+                        (Word::Approved(level), mark) => session.approved = Some((level, mark)),
+                        (Word::Declined, mark) => session.declined = Some(mark),
+                        (Word::Insufficient, mark) => session.insufficient = Some(mark),
+                        lower => session.lower = Some(lower),
                     }
                 }
             }
         }
         Some(history)
     }
+}
+
+/// `a2<mark>`, `d<mark>` and the like.
+fn word_and_mark(token: &str) -> Option<(Word, Mark)> {
+    let mut letters = token.chars();
+    let letter = letters.next()?.to_ascii_lowercase();
+    let rest = letters.as_str();
+    if letter == 'a' {
+        let (level, mark) = rest.split_at_checked(1)?;
+        return Some((Word::Approved(AssuranceLevel::of_digit(level)?), Mark::parse(mark)?));
+    }
+    let lower = [
+        Word::Declined,
+        Word::Insufficient,
+        Word::InReview,
+        Word::Expired,
+        Word::Abandoned,
+        Word::InProgress,
+    ];
+    let word = lower.into_iter().find(|word| word.letter() == letter)?;
+    Some((word, Mark::parse(rest)?))
 }
 
 impl fmt::Display for History {
@@ -306,16 +376,17 @@ impl fmt::Display for History {
         if let Some(until) = self.forgotten {
             write!(f, " ~{:012x}", until.unix_millis().max(0))?;
         }
-        for mark in &self.ahead {
-            write!(f, " +{mark}")?;
+        let written = |word: Word, mark: &Mark| match word {
+            Word::Approved(level) => format!("a{level}{mark}"),
+            word => format!("{}{mark}", word.letter()),
+        };
+        for (word, mark) in &self.ahead {
+            write!(f, " +{}", written(*word, mark))?;
         }
         for session in &self.sessions {
             write!(f, " @{}", session.id)?;
             for (word, mark) in session.marks() {
-                match word {
-                    Word::Approved(level) => write!(f, " a{level}{mark}")?,
-                    word => write!(f, " {}{mark}", word.letter())?,
-                }
+                write!(f, " {}", written(word, mark))?;
             }
         }
         Ok(())

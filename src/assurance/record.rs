@@ -219,18 +219,26 @@ impl Assurance {
     /// What the user's sessions have said. Where the history was not written together with the receipt, an older version was
     /// at work meanwhile: what the other attributes tell of that is added.
     pub fn past(&self) -> History {
+        let never = Timestamp::from_unix_millis(i64::MAX);
+        self.past_at(never, never)
+    }
+
+    /// The same, as an event sees it that counts as this moment and was received then. What an older version wrote down of a
+    /// time ahead of that counts as the event's own moment: it must not silence what comes now.
+    pub(super) fn past_at(&self, counts_as: Timestamp, received_at: Timestamp) -> History {
         let whole = |history: &&History| {
             self.receipt.as_ref().is_none_or(|receipt| history.ends_with(&receipt.event_id))
         };
-        match self.history.as_ref().filter(whole) {
-            Some(history) => history.clone(),
-            None => self.past_of_older_version().with_all_of(self.history.clone().unwrap_or_default()),
+        if let Some(history) = self.history.as_ref().filter(whole) {
+            return history.clone();
         }
+        let clamped = |at: Timestamp| if at > received_at { counts_as } else { at };
+        self.past_of_older_version(clamped).with_all_of(self.history.clone().unwrap_or_default())
     }
 
     /// What can be told from the attributes that an older version wrote: the last status, of which session, and when the last
     /// event was. What came before that, nobody knows.
-    fn past_of_older_version(&self) -> History {
+    fn past_of_older_version(&self, clamped: impl Fn(Timestamp) -> Timestamp) -> History {
         let receipt = self.receipt.as_ref();
         let last = receipt.map(|receipt| receipt.occurred_at);
         let session = self.session.clone().or_else(|| SessionId::new("-").ok());
@@ -244,7 +252,8 @@ impl Assurance {
             if status == IdvStatus::Approved || stood {
                 let level = self.ial.unwrap_or(AssuranceLevel::NONE);
                 let by = by(proofed).filter(|_| status == IdvStatus::Approved);
-                words.push((session.clone(), Word::Approved(level), Mark::of_older_version(proofed, by)));
+                let mark = Mark::of_older_version(clamped(proofed), by);
+                words.push((session.clone(), Word::Approved(level), mark));
             }
             let word = match status {
                 IdvStatus::Approved => None,
@@ -256,9 +265,9 @@ impl Assurance {
                 IdvStatus::InProgress => Some(Word::InProgress),
             };
             let at = at.max(proofed);
-            words.extend(word.map(|word| (session, word, Mark::of_older_version(at, by(at)))));
+            words.extend(word.map(|word| (session, word, Mark::of_older_version(clamped(at), by(at)))));
         }
-        History::of_older_version(words, last, receipt.map(|receipt| &receipt.event_id))
+        History::of_older_version(words, last.map(clamped), receipt.map(|receipt| &receipt.event_id))
     }
 
     /// What the session was that came to nothing, or to too little, where the user may go through another one: the same for as
@@ -275,6 +284,11 @@ impl Assurance {
     pub fn has_taken_in(&self, event: &EventId) -> bool {
         self.receipt.as_ref().is_some_and(|receipt| receipt.is_of(event))
             || self.history.as_ref().is_some_and(|history| history.knows(event))
+    }
+
+    /// Whether this session has said something at or after this moment: an event of then was taken in, or does not matter.
+    pub fn has_gone_beyond(&self, session: &SessionId, at: Timestamp) -> bool {
+        self.past().has_said(session, at)
     }
 
     /// Whether an approval stands: the user's assurance may be relied upon.

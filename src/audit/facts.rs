@@ -116,6 +116,9 @@ pub struct ApprovalFacts {
 pub struct UserFacts {
     /// `unconfirmed`, `confirmed` or `other`.
     pub status: String,
+    /// Whether the user has a claim; older records do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_claim: Option<bool>,
     /// Whether an administrator has disabled the user.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
@@ -227,7 +230,8 @@ impl DecisionFacts {
                 Some((name, _)) => Some(EventType::new(name)?),
             },
         };
-        let user = self.user.as_ref().map(|user| user.read(name)).transpose()?;
+        let claimed = self.binding.starts_with(CLAIMED);
+        let user = self.user.as_ref().map(|user| user.read(name, claimed)).transpose()?;
         let facts = Facts {
             event: &event,
             body_sha256: &BodyDigest::parse(body_sha256).ok_or(Malformed)?,
@@ -317,6 +321,7 @@ impl UserFacts {
                 UserStatus::Other => "other",
             }
             .to_owned(),
+            has_claim: Some(user.claim.is_some()),
             disabled: !user.enabled,
             created_at: user.created_at.to_string(),
             alias: user.username.as_str().to_lowercase() != named.username.as_str().to_lowercase(),
@@ -332,7 +337,8 @@ impl UserFacts {
         }
     }
 
-    fn read(&self, name: Username) -> Result<UserRecord, Malformed> {
+    /// `claimed`: whether the binding was one with a claim, by which a user's is known in older records.
+    fn read(&self, name: Username, claimed: bool) -> Result<UserRecord, Malformed> {
         let attribute =
             |text: &String| ASSURANCE_ATTRIBUTES.into_iter().find(|name| name == text).ok_or(Malformed);
         let assurance = match &self.unreadable {
@@ -369,7 +375,7 @@ impl UserFacts {
             enabled: !self.disabled,
             created_at: moment(&self.created_at)?,
             assurance,
-            claim: Some(claim('A')?),
+            claim: if self.has_claim.unwrap_or(claimed) { Some(claim('A')?) } else { None },
         })
     }
 }

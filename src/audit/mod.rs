@@ -69,9 +69,6 @@ pub struct AuditRecord {
     /// The names of what was left out because it is odd, and the rest stands without it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// Set where a trigger answered with an error, the only form in which Cognito takes a refusal.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub answered_with_error: bool,
     /// Set where the callback is a synthetic one, about nobody.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub synthetic: bool,
@@ -161,7 +158,6 @@ impl AuditRecord {
             content_type: None,
             event_type: None,
             left_out: Vec::new(),
-            answered_with_error: false,
             synthetic: false,
             user: None,
             user_pool: None,

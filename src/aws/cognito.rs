@@ -51,30 +51,11 @@ impl CognitoDirectory {
 }
 
 impl CognitoDirectory {
-    /// Changes a person by `sub` (API reference, `AdminUpdateUserAttributes`, `Username`: "the `sub` of a local user"). Emulators
-    /// do not all know that: where it finds nobody, and the name still leads to the same person, the name is used.
+    /// Changes a person by `sub` where it is told (API reference, `AdminUpdateUserAttributes`, `Username`: "the `sub` of a local
+    /// user").
     async fn change(&self, user: &Person<'_>, change: Change<'_>) -> Result<ChangeCall, DirectoryError> {
-        let name = user.reference.username.as_str();
-        let Some(sub) = user.sub.filter(|sub| *sub != name) else {
-            return self.call(user, name, change).await;
-        };
-        match self.call(user, sub, change).await {
-            Err(DirectoryError::UserNotFound) => {
-                let found = self.find(user.reference).await?;
-                let same = found.is_some_and(|found| found.sub.as_deref() == Some(sub));
-                if same { self.call(user, name, change).await } else { Err(DirectoryError::UserNotFound) }
-            }
-            changed => changed,
-        }
-    }
-
-    async fn call(
-        &self,
-        user: &Person<'_>,
-        name: &str,
-        change: Change<'_>,
-    ) -> Result<ChangeCall, DirectoryError> {
         let pool = user.reference.pool.as_str();
+        let name = user.sub.unwrap_or(user.reference.username.as_str());
         let (call, request_id) = match change {
             Change::Write(changes) => {
                 let attributes: Result<Vec<_>, _> = changes.iter().map(attribute).collect();

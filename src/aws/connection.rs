@@ -41,7 +41,7 @@ impl CallLimits {
     pub const TRIGGERS: Self =
         Self { attempt: Duration::from_millis(900), operation: Duration::from_millis(1500) };
 
-    /// For the consumer: five calls of a record fit into [`RECORD_BUDGET`](crate::settlement::RECORD_BUDGET).
+    /// For the consumer: six calls of a record fit into [`RECORD_BUDGET`](crate::settlement::RECORD_BUDGET).
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1900), operation: Duration::from_millis(4000) };
 

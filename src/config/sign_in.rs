@@ -112,10 +112,14 @@ impl Reader<'_> {
         let callback_url = self.value("IDV_CALLBACK_URL", None, |text| {
             let fits = is_web(text) && text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic());
             // 1Kosmos would post to it, and get 404, for every session that was opened with it.
-            let leads_there = text.strip_suffix('/').unwrap_or(text).ends_with(CALLBACK_PATH);
+            let address = text.split_once("://").map_or(text, |(_, address)| address);
+            let path = address.split_once('/').map_or("", |(_, path)| path);
+            let path = path.split(['?', '#']).next().unwrap_or_default();
+            let path = format!("/{}", path.strip_suffix('/').unwrap_or(path));
+            let leads_there = path.ends_with(CALLBACK_PATH);
             match (fits, leads_there) {
                 (true, true) => Ok(text.to_owned()),
-                (true, false) => Err(format!("must end in {CALLBACK_PATH}")),
+                (true, false) => Err(format!("must be one whose path ends in {CALLBACK_PATH}")),
                 (false, _) => Err("must be an https:// URL".to_owned()),
             }
         });
@@ -203,7 +207,7 @@ mod tests {
             ("IDV_PROOF_FIRST", "yes"),
         ]);
         let elsewhere = Environment::new(|name| {
-            (name == "IDV_CALLBACK_URL").then(|| "https://idv.example.com/callbacks".to_owned())
+            (name == "IDV_CALLBACK_URL").then(|| "https://idv-callback/?next=/idv-callback".to_owned())
         });
         let elsewhere = TriggersConfig::read(&elsewhere).unwrap_err().to_string();
         let triggers = TriggersConfig::read(&environment).unwrap_err().to_string();
@@ -213,7 +217,7 @@ mod tests {
             (&triggers, "IDV_PROVIDER_URL must be https:// and a host"),
             (&triggers, "IDV_PROVIDER_SECRET_ID and IDV_PROVIDER_SECRET_FILE are both set"),
             (&triggers, "IDV_CALLBACK_URL must be an https:// URL"),
-            (&elsewhere, "IDV_CALLBACK_URL must end in /idv-callback"),
+            (&elsewhere, "IDV_CALLBACK_URL must be one whose path ends in /idv-callback"),
             (&triggers, "IDV_PROVIDER_DOWN must be refuse or admit"),
             (&triggers, "IDV_FIRST_FACTOR must be password or none"),
             (&triggers, "IDV_FEDERATION_PROVIDER must be 3 to 32"),

@@ -6,6 +6,11 @@ use crate::timestamp::Timestamp;
 /// has set it.
 const LAST_ZERO: i64 = 2 * 24 * 60 * 60;
 
+/// The moments that a number can mean: 10 digits of seconds, September 2001 to November 2286. A year, a date without its
+/// separators, a number of seconds to go and microseconds are none of them.
+const EARLIEST: i64 = 1_000_000_000;
+const LATEST: i64 = 10_000_000_000;
+
 /// From this many digits on a number counts milliseconds: as seconds it would lie after the year 2286.
 const DIGITS_OF_MILLISECONDS: usize = 11;
 
@@ -27,8 +32,16 @@ pub(super) fn read_date(text: &str) -> Option<Timestamp> {
     Timestamp::parse(&format!("{text}T00:00:00Z")).ok()
 }
 
-/// A number of Unix time: seconds, with or without a fraction; or milliseconds, from eleven digits on.
+/// A number of Unix time: seconds, with or without a fraction; or milliseconds, from eleven digits on. The zero of a runtime is
+/// read as such.
 pub(super) fn read_number(number: &str) -> Option<Timestamp> {
+    let at = unix_time(number)?;
+    let plausible = (EARLIEST..LATEST).contains(&at.unix_seconds());
+    let zero = at.unix_seconds() <= 0;
+    (plausible || zero).then_some(at)
+}
+
+fn unix_time(number: &str) -> Option<Timestamp> {
     if number.bytes().all(|byte| byte.is_ascii_digit()) {
         let value: i64 = number.parse().ok()?;
         let millis = number.trim_start_matches('0').len() >= DIGITS_OF_MILLISECONDS;
@@ -97,6 +110,9 @@ mod tests {
             ["", "2026-11-27", "2026-11-27T21:02:00", "12/31/2027", "soon", "-1", "2026-11-27T21:02:00+01000"]
         {
             assert_eq!(read(text), None, "{text}");
+        }
+        for number in ["20271231", "2027", "31536000", "86400", "1795813320000000", "1e300"] {
+            assert_eq!(read_number(number), None, "{number}");
         }
         assert!(read_date("2027-12-31").is_some() && read_date("12/31/2027").is_none());
     }

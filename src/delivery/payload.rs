@@ -154,11 +154,18 @@ pub(crate) fn parse(
     };
     let status = status(&object, said_by_type);
     let is_progress = status == Ok(Status::InProgress);
-    let unknown_type = event_type.clone().filter(|_| tells == Tells::Unknown);
+    // Of whatever type: that somebody is under way wakes nobody.
+    let unknown_type = event_type.clone().filter(|_| tells == Tells::Unknown && !is_progress);
     let read =
         status.and_then(|status| event(&object, message_id, received_at, status, unknown_type.clone()));
     match (read, unknown_type) {
-        (Ok((event, left_out)), _) => Ok(Reading::Event(Box::new(event), left_out)),
+        (Ok((event, mut left_out)), _) => {
+            let told = object.one(&STATUS, word).ok().flatten();
+            left_out.extend(
+                (is_progress && told.is_some_and(|told| told != Status::InProgress)).then_some(STATUS.name),
+            );
+            Ok(Reading::Event(Box::new(event), left_out))
+        }
         (Err(_), None) if is_progress => Ok(Reading::NoResult(NoResult::Progress, name())),
         (Err(_), Some(unknown)) => Err(PayloadError::UnknownType(unknown)),
         (Err(error), None) => Err(error),
@@ -173,12 +180,16 @@ fn printable(text: &str) -> EventType {
 /// The event type. A test of a sender that knows no form of ours may say so elsewhere; nothing else is believed there.
 fn event_type(object: &Object<'_>) -> Result<Option<String>, PayloadError> {
     let said = object.one(&EVENT_TYPE, |value| match value {
-        Member::Text(Some(text)) => Ok(text),
+        Member::Text(Some(text)) => Ok(TypeName(text)),
         Member::Text(None) => Err(Unreadable::Malformed),
         _ => Err(Unreadable::WrongType),
     })?;
-    if let Some(said) = said.filter(|text| !text.is_empty()) {
+    if let Some(TypeName(said)) = said.filter(|TypeName(text)| !text.is_empty()) {
         return Ok(Some(said));
+    }
+    // With a result in it, those members could say anything else.
+    if [&SESSION_ID, &STATUS, &METADATA].iter().any(|field| object.0.get(field.name).is_some()) {
+        return Ok(None);
     }
     let hint = |name: &str| match object.0.get(name) {
         Some(Member::Text(Some(text))) if vocabulary::tells(&text) == Tells::SenderTest => Some(text),
@@ -187,14 +198,32 @@ fn event_type(object: &Object<'_>) -> Result<Option<String>, PayloadError> {
     Ok(TEST_HINTS.into_iter().find_map(hint))
 }
 
-/// How the session stands. Where the type and the status name different results, neither is believed; where the type says that
-/// somebody is under way, the status is how the session stood when the event was sent, and tells nothing.
-fn status(object: &Object<'_>, said_by_type: Option<Status>) -> Result<Status, PayloadError> {
-    let word = object.one(&STATUS, |value| match value {
+/// An event type, which compares without case.
+struct TypeName(String);
+
+impl PartialEq for TypeName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+fn word(value: Member<'_>) -> Result<Status, Unreadable> {
+    match value {
         Member::Text(text) => text.and_then(|word| vocabulary::status(&word)).ok_or(Unreadable::Malformed),
         _ => Err(Unreadable::WrongType),
-    });
+    }
+}
+
+/// How the session stands. Where the type and the status name different results, neither is believed. Where the type says that
+/// somebody is under way, the status is how the session stood when the event was sent, and tells nothing; but a denial is not
+/// dropped for that.
+fn status(object: &Object<'_>, said_by_type: Option<Status>) -> Result<Status, PayloadError> {
+    let empty = matches!(object.0.get(STATUS.name), Some(Member::Text(Some(text))) if text.is_empty());
+    let word = if empty && said_by_type.is_some() { Ok(None) } else { object.one(&STATUS, word) };
     match (word, said_by_type) {
+        (Ok(Some(Status::Declined)), Some(Status::InProgress)) => {
+            Err(EVENT_TYPE.breaks(Unreadable::Ambiguous))
+        }
         (_, Some(Status::InProgress)) => Ok(Status::InProgress),
         (Err(error), _) => Err(error),
         (Ok(Some(word)), Some(said)) if word != said => Err(EVENT_TYPE.breaks(Unreadable::Ambiguous)),
@@ -347,12 +376,14 @@ fn level(field: &Field, value: &Member<'_>) -> Result<AssuranceLevel, Unreadable
     number.and_then(|number| AssuranceLevel::new(number).ok()).ok_or(Unreadable::Malformed)
 }
 
-/// A small whole number, also where a library has written it as one with a fraction.
+/// One digit, also where a library has written it with a fraction or an exponent of zero: `2.0`, `2e0`, `2.0E+00`.
 fn whole(text: &str) -> Option<u64> {
-    let plain = text.starts_with(|c: char| c.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
-    let number: f64 = plain.then(|| text.parse().ok()).flatten()?;
-    (0..=9_u32).find(|whole| f64::from(*whole).total_cmp(&number).is_eq()).map(u64::from)
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let (digit, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let zeros = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte == b'0');
+    let plain = digit.len() == 1 && zeros(fraction) && zeros(exponent);
+    plain.then(|| digit.parse().ok()).flatten()
 }
 
 impl Field {
@@ -371,9 +402,15 @@ impl<'a> Object<'a> {
         read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
     ) -> Result<Option<T>, PayloadError> {
         let names = std::iter::once(&field.name).chain(field.aliases);
+        let mut values: Vec<_> = names.filter_map(|name| self.0.get(name)).collect();
+        values.retain(|value| !matches!(value, Member::Null));
+        // An empty text beside a value under another name is as good as none.
+        let empty = |value: &Member<'_>| matches!(value, Member::Text(Some(text)) if text.is_empty());
+        if values.iter().any(|value| !empty(value)) {
+            values.retain(|value| !empty(value));
+        }
         let mut found: Option<T> = None;
-        for value in names.filter_map(|name| self.0.get(name)).filter(|value| !matches!(value, Member::Null))
-        {
+        for value in values {
             let value = read(value).map_err(|rule| field.breaks(rule))?;
             if found.as_ref().is_some_and(|earlier| *earlier != value) {
                 return Err(field.breaks(Unreadable::Ambiguous));

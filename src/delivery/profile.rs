@@ -4,7 +4,7 @@
 //! | profile | header fields | signed bytes | encoding |
 //! |---|---|---|---|
 //! | `standard-webhooks` | `webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<b64> v1,<b64>…` | `{id}.{ts}.` + body | base64 |
-//! | `timestamped` | one field: `t=<unix s>,v1=<hex>[,v1=<hex>…]` | `{t}.` + body | hex |
+//! | `timestamped` | one field: `t=<unix s or ms>,v1=<hex>[,v1=<hex>…]` | `{t}.` + body | hex |
 //! | `body-only` | one field: `[sha256=]<hex>` | body | hex |
 //!
 //! `standard-webhooks` is the specification of that name (standardwebhooks.com, version 1); `timestamped` is the form
@@ -204,7 +204,7 @@ fn read_timestamped(value: &str) -> Result<Claim, AuthenticationError> {
         for item in group.split(',') {
             match item.split_once('=') {
                 Some(("t", _)) if timestamp.is_some() => return Err(AuthenticationError::HeaderRepeated),
-                Some(("t", text)) => timestamp = Some((text.to_owned(), seconds(text)?)),
+                Some(("t", text)) => timestamp = Some((text.to_owned(), seconds_or_millis(text)?)),
                 Some(("v1", value)) => found.extend(hex_tag(value)),
                 // Other schemes are the sender's business, and what is malformed helps nobody.
                 _ => {}
@@ -226,6 +226,12 @@ fn some_but_not_too_many(signatures: Vec<[u8; 32]>) -> Result<Vec<[u8; 32]>, Aut
         1..=MAXIMUM_SIGNATURES => Ok(signatures),
         _ => Err(AuthenticationError::TooManySignatures),
     }
+}
+
+/// The same, or milliseconds (WorkOS): eleven digits of seconds would lie after the year 5000.
+fn seconds_or_millis(text: &str) -> Result<i64, AuthenticationError> {
+    let number = seconds(text)?;
+    Ok(if number >= 100_000_000_000 { number / 1000 } else { number })
 }
 
 /// Seconds since the Unix epoch in plain ASCII digits: no sign, no blank, no exponent, nothing that overflows.

@@ -9,7 +9,7 @@ use crate::audit::AuditCode;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
 use crate::triggers::federation::{Inbound, SignedIn};
 use crate::triggers::sign_up::SignUp;
-use crate::triggers::step_up::{Answer, Next, Past, SignIn};
+use crate::triggers::step_up::{Answer, Created, Next, Past, SignIn};
 use crate::triggers::{Attributes, Refusal, Triggers};
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -55,12 +55,7 @@ where
                 triggers.unreadable(AuditCode::StepUpRefused)?;
                 return Err(Refusal::NotNow);
             };
-            let created = triggers.create(&sign_in, deadline).await?;
-            json!({
-                "publicChallengeParameters": created.public,
-                "privateChallengeParameters": created.private,
-                "challengeMetadata": created.note,
-            })
+            created(&triggers.create(&sign_in, deadline).await?)
         }
         "VerifyAuthChallengeResponse_Authentication" => {
             let correct = if let Some(answer) = answer(&event) {
@@ -72,7 +67,11 @@ where
             json!({ "answerCorrect": correct })
         }
         "InboundFederation_ExternalProvider" => {
-            let claims = triggers.inbound(&inbound(&event).ok_or(Refusal::NotNow)?)?;
+            let Some(inbound) = inbound(&event) else {
+                triggers.unreadable(AuditCode::FederationUnreadable)?;
+                return Err(Refusal::NotNow);
+            };
+            let claims = triggers.inbound(&inbound)?;
             json!({ "userAttributesToMap": claims })
         }
         "TokenGeneration_HostedAuth" => {
@@ -104,6 +103,14 @@ fn fill(event: &mut Value, ours: Value) {
             }
         }
     }
+}
+
+fn created(challenge: &Created) -> Value {
+    json!({
+        "publicChallengeParameters": challenge.public,
+        "privateChallengeParameters": challenge.private,
+        "challengeMetadata": challenge.note,
+    })
 }
 
 fn defined(next: Next) -> Value {

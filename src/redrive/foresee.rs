@@ -7,6 +7,7 @@ use crate::correction::{Correction, Statement};
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, UserDirectory};
 use crate::settlement::Pace;
+use crate::timestamp::Timestamp;
 use crate::verification::{UserReference, VerificationEvent};
 
 /// Why a letter is left where it is.
@@ -34,6 +35,8 @@ pub(super) struct Foreseen {
     /// The user's record before it.
     pub(super) user: Option<UserRecord>,
     pub(super) outcome: Settled,
+    /// The moment that the event counts as.
+    pub(super) counts_as: Timestamp,
     /// Whether the user would be confirmed.
     pub(super) confirms: bool,
 }
@@ -67,14 +70,16 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
         users: &mut Users,
     ) -> Result<Foreseen, Stays> {
         let statement = opened.map_err(Stays::Dead)?;
-        if statement.group_id() != group_id && statement.envelope.group_id() != group_id {
+        let read = statement.clone().read_again(&self.policy.event_types);
+        if ![statement.group_id(), statement.envelope.group_id(), read.group_id()]
+            .contains(&group_id.to_owned())
+        {
             return Err(Stays::Unknown("it lies in another user's group".to_owned()));
         }
         let statement = match correction {
-            None => statement.clone(),
-            Some(correction) => statement.clone().corrected(correction.clone()),
+            None => read,
+            Some(correction) => read.corrected(correction.clone()),
         };
-        let statement = statement.read_again(&self.policy.event_types);
         if statement.tells_no_result() {
             return Err(Stays::Unknown("its type tells no result now: archive and discard it".to_owned()));
         }
@@ -94,7 +99,8 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
                 let after = user.as_ref().map(|user| user.after(&settlement));
                 users.0.insert(group, after);
                 let (outcome, confirms) = (settlement.outcome, settlement.confirm);
-                Ok(Foreseen { event: event.into_owned(), user, outcome, confirms })
+                let counts_as = event.occurred_at.min(statement.envelope.received_at);
+                Ok(Foreseen { event: event.into_owned(), user, outcome, counts_as, confirms })
             }
             Decision::AwaitUser => Err(Stays::Dead(QuarantineReason::UserNotFound)),
             Decision::Quarantine(reason) => Err(Stays::Dead(reason)),

@@ -96,6 +96,12 @@ pub struct PlannedLetter {
     pub event_id: String,
     /// When it happened.
     pub occurred_at: String,
+    /// The session.
+    #[serde(default)]
+    pub session_id: String,
+    /// The moment that the event counts as: of its own, or of its receipt if that was earlier.
+    #[serde(default)]
+    pub counts_as: String,
     /// A keyed digest of the user's record when the plan was made.
     pub user_state: String,
     /// What would become of it.
@@ -124,6 +130,11 @@ impl PlannedLetter {
     pub fn reference(&self) -> Option<UserReference> {
         let pool = PoolId::new(&self.user_pool).ok()?;
         Some(UserReference { pool, username: Username::new(&self.username).ok()? })
+    }
+
+    /// The session, and the moment that the event counts as.
+    pub(super) fn session(&self) -> Option<(SessionId, Timestamp)> {
+        Some((SessionId::new(&self.session_id).ok()?, Timestamp::parse(&self.counts_as).ok()?))
     }
 
     /// Whether its outcome cannot be seen on the user.
@@ -261,6 +272,8 @@ fn planned(
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),
         occurred_at: event.occurred_at.to_string(),
+        session_id: event.session.to_string(),
+        counts_as: foreseen.counts_as.to_string(),
         user_state: user_state(ring, foreseen.user.as_ref()),
         forecast: word(foreseen.outcome).to_owned(),
         confirms: foreseen.confirms,

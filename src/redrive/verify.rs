@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::foresee::Foresight;
 use super::scan::scan;
 use super::{Plan, PlannedLetter, fingerprint, open};
-use crate::assurance::UserStatus;
+use crate::assurance::{Assurance, UserStatus};
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, DeadLetter, DeadLetterStore, QueueError, UserDirectory};
 use crate::verification::EventId;
@@ -17,7 +17,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Became {
-    /// The user's record remembers this event, if anything of it was to be written, and is confirmed if that was expected.
+    /// The user's record remembers this event or a later one of its session, if anything of it was to be written, and is
+    /// confirmed if that was expected.
     Settled,
     /// Not yet.
     Pending,
@@ -46,7 +47,11 @@ pub async fn became<D: UserDirectory, C: Clock>(
         Ok(None) => return Became::UserGone,
         Err(why) => return Became::Unknown(why),
     };
-    let reached = !letter.writes() || user.assurance.as_ref().is_ok_and(|held| held.has_taken_in(&event));
+    let reached = |held: &Assurance| {
+        held.has_taken_in(&event)
+            || letter.session().is_some_and(|(session, at)| held.has_gone_beyond(&session, at))
+    };
+    let reached = !letter.writes() || user.assurance.as_ref().is_ok_and(reached);
     let confirmed = !letter.confirms || user.status == UserStatus::Confirmed;
     if reached && confirmed { Became::Settled } else { Became::Pending }
 }

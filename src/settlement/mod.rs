@@ -6,6 +6,7 @@
 
 mod backoff;
 mod batch;
+mod change;
 mod dead_letter;
 mod pace;
 
@@ -17,10 +18,7 @@ use dead_letter::dead_letter;
 pub use dead_letter::dead_letter_attributes;
 pub use pace::Pace;
 
-use crate::assurance::{
-    AttributeChange, Decision, Policy, QuarantineReason, Settled, Settlement, UserRecord, UserStatus, decide,
-    names,
-};
+use crate::assurance::{Decision, Policy, QuarantineReason, Settled, Settlement, UserRecord, decide, names};
 use crate::audit::{AuditCode, AuditRecord, ChangeCall, DecisionFacts, pseudonym};
 use crate::binding::Binding;
 use crate::correction::{Statement, not_ours};
@@ -47,9 +45,9 @@ pub const INVOCATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// for ("Using Lambda with Amazon SQS").
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 
-/// How much time must be left for a record to be begun: read, write, confirm, read again and one call to a queue, at
+/// How much time must be left for a record to be begun: two reads, write, confirm, read again and one call to a queue, at
 /// the longest time that each may take. In an invocation shorter than twice that, half of its time.
-pub const RECORD_BUDGET: Duration = Duration::from_secs(20);
+pub const RECORD_BUDGET: Duration = Duration::from_secs(24);
 
 /// The consumer.
 pub struct Consumer<D, Q, S, A, C> {
@@ -270,9 +268,11 @@ where
         user: &UserRecord,
         settlement: &Settlement,
     ) -> Result<(), Unsettled> {
-        let person = Person { reference: &event.user, sub: user.sub.as_deref() };
+        let writes = !settlement.changes.is_empty();
+        let sub = if writes || settlement.confirm { self.sub_of(&event.user, user).await? } else { None };
+        let person = Person { reference: &event.user, sub };
         let mut left_out = Vec::new();
-        if !settlement.changes.is_empty() {
+        if writes {
             let (call, without_history) = self.write(&person, &settlement.changes).await?;
             opened.made([call]);
             left_out.extend(without_history.then(|| names::IDV_HISTORY.to_owned()));
@@ -288,46 +288,6 @@ where
         record.reason = settlement.insufficiency.map(|why| why.code().to_owned());
         record.left_out = left_out;
         self.store(&record)
-    }
-
-    /// Writes all changes. A pool of an earlier version has no attribute for the history and refuses the whole call: then the
-    /// rest is written, which is what the earlier version wrote. Gives whether that was so.
-    async fn write(
-        &self,
-        person: &Person<'_>,
-        changes: &[AttributeChange],
-    ) -> Result<(ChangeCall, bool), Unsettled> {
-        let refused = |error| Unsettled::from_directory(error, QuarantineReason::WriteRefused);
-        self.pace.write(&self.clock).await;
-        match self.directory.write(person, changes).await {
-            Err(DirectoryError::Misconfigured(fault)) if fault.code == "InvalidParameterException" => {
-                let rest: Vec<_> =
-                    changes.iter().filter(|change| change.name() != names::IDV_HISTORY).cloned().collect();
-                self.pace.write(&self.clock).await;
-                let written = self.directory.write(person, &rest).await.map_err(refused)?;
-                tracing::warn!(
-                    "the user pool has no attribute custom:idv_history: add it (infra/README.md, \"Upgrade\")"
-                );
-                Ok((written, true))
-            }
-            written => Ok((written.map_err(refused)?, false)),
-        }
-    }
-
-    /// Confirming a confirmed user is refused with the same code as a real refusal, so the user is asked.
-    async fn confirm(&self, person: &Person<'_>) -> Result<Option<ChangeCall>, Unsettled> {
-        let error = match self.directory.confirm(person).await {
-            Ok(call) => return Ok(Some(call)),
-            Err(error) => error,
-        };
-        if let DirectoryError::Refused(_) = error {
-            let now = self.find(person.reference).await?;
-            let same = |user: &UserRecord| user.sub.as_deref() == person.sub;
-            if now.is_some_and(|user| same(&user) && user.status == UserStatus::Confirmed) {
-                return Ok(None);
-            }
-        }
-        Err(Unsettled::from_directory(error, QuarantineReason::ConfirmRefused))
     }
 
     /// The one place that stores a dead letter. If that fails, the message comes back.

@@ -112,7 +112,12 @@ where
     pub async fn answer(&self, request: &Request, deadline: Deadline) -> Answer {
         let asked = match screen(request) {
             Ok(asked) => asked,
-            Err(answer) => return self.for_the_app(answer),
+            Err(misfit) => {
+                let record =
+                    AuditRecord::new(AuditCode::SessionWithheld, self.clock.now()).because(misfit.code());
+                let answer = self.recorded(record, misfit.answer());
+                return self.for_the_app(answer);
+            }
         };
         let answered = tokio::select! {
             biased;
@@ -130,7 +135,11 @@ where
 
     fn withhold(&self, withheld: &Withheld) -> Answer {
         let (record, answer) = match withheld {
-            Withheld::Malformed => return malformed(),
+            Withheld::Malformed => (
+                AuditRecord::new(AuditCode::SessionWithheld, self.clock.now())
+                    .because(Misfit::Malformed.code()),
+                malformed(),
+            ),
             Withheld::NotTheirs(reason) => (
                 AuditRecord::new(AuditCode::SessionWithheld, self.clock.now()).because(*reason),
                 no_session(),
@@ -138,6 +147,10 @@ where
             Withheld::Refused(no) => (no.record(AuditCode::SessionWithheld, self.clock.now()), not_taken()),
             Withheld::NotNow(no) => (no.record(AuditCode::SessionWithheld, self.clock.now()), not_now()),
         };
+        self.recorded(record, answer)
+    }
+
+    fn recorded(&self, record: AuditRecord, answer: Answer) -> Answer {
         match self.audit.record(&record.of_pool(&self.pool)) {
             Ok(()) => answer,
             Err(_) => not_now(),
@@ -322,23 +335,52 @@ fn same(one: &Claim, other: &Claim, ring: &KeyRing) -> bool {
     mac(one).matches(&mac(other).to_bytes())
 }
 
-fn screen(request: &Request) -> Result<Asked, Answer> {
+/// What makes a request none of these.
+#[derive(Clone, Copy)]
+enum Misfit {
+    Path,
+    Method,
+    ContentType,
+    Malformed,
+}
+
+impl Misfit {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Path => "not_found",
+            Self::Method => "method_not_allowed",
+            Self::ContentType => "unsupported_media_type",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    fn answer(self) -> Answer {
+        match self {
+            Self::Path => no_session(),
+            Self::Method => only_post(),
+            Self::ContentType => Answer::rejected(Rejection::UnsupportedMediaType),
+            Self::Malformed => malformed(),
+        }
+    }
+}
+
+fn screen(request: &Request) -> Result<Asked, Misfit> {
     if !is_path(&request.path, SESSION_PATH) {
-        return Err(no_session());
+        return Err(Misfit::Path);
     }
     if request.method != "POST" {
-        return Err(only_post());
+        return Err(Misfit::Method);
     }
     // A browser asks before it sends JSON to another origin; a form of a foreign page it would send unasked (Fetch standard,
     // "CORS-safelisted request-header").
     if !request.headers.single("content-type").is_some_and(is_json) {
-        return Err(Answer::rejected(Rejection::UnsupportedMediaType));
+        return Err(Misfit::ContentType);
     }
     let body = request.body.as_deref().unwrap_or_default();
     if body.len() > MAXIMUM_BODY_BYTES {
-        return Err(malformed());
+        return Err(Misfit::Malformed);
     }
-    serde_json::from_slice(body).map_err(|_| malformed())
+    serde_json::from_slice(body).map_err(|_| Misfit::Malformed)
 }
 
 fn malformed() -> Answer {

@@ -61,8 +61,7 @@ where
                 // Who brings a proof is not let through without it.
                 let admitted = admitted && !sign_up.metadata.contains_key(SESSION_METADATA);
                 let code = if admitted { AuditCode::SignUpUnproofed } else { AuditCode::SignUpRefused };
-                let mut record = no.record(code, self.clock.now());
-                record.answered_with_error = !admitted;
+                let record = no.record(code, self.clock.now());
                 self.store(&of_pool(record, sign_up))?;
                 return if admitted { Ok(()) } else { Err(no.refusal) };
             }

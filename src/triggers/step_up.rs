@@ -103,8 +103,7 @@ where
             Ok(created) => Ok(created),
             Err(no) => {
                 let ring = self.ring().await.ok();
-                let mut record = no.record(AuditCode::StepUpRefused, self.clock.now());
-                record.answered_with_error = true;
+                let record = no.record(AuditCode::StepUpRefused, self.clock.now());
                 self.store(&about(record, sign_in, ring.as_deref()))?;
                 Err(no.refusal)
             }
@@ -290,6 +289,8 @@ where
             left(private::SUBJECT),
         ) {
             (Ok(subject), Some(asked)) if subject.as_str().eq_ignore_ascii_case(asked) => Ok(subject),
+            // A decoy of somebody who has a face to show: it takes as long as with everybody else.
+            (Ok(_), None) if self.settings.first_factor == FirstFactor::None => Err("no_challenge"),
             (Ok(_), _) => return Verdict::Failed("wrong_subject"),
             (Err(reason), _) => Err(reason),
         };

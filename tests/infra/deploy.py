@@ -40,8 +40,6 @@ def without_deployment_preference(template):
 def without_metric_math(template):
     """Alarms over a formula are refused: "Metrics (metric math) is not supported"."""
     template["Resources"].pop("RefusalRateAlarm")
-    template["Resources"].pop("TriggersErrorsAlarm")
-    template["Resources"].pop("SessionErrorsAlarm")
 
 
 def without_identity_provider(template):

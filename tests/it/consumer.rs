@@ -151,9 +151,9 @@ impl UserDirectory for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn no_record_is_begun_without_the_time_to_end_it() {
-    // Five events of one user at 15 s each: after three, less than a record's 20 s are left of the minute. In an
-    // invocation of 3 s, which is Lambda's default, half of it must be left.
-    for (seconds_each, limit, done) in [(15_000, 60, 3), (700, 3, 3), (10, 3, 5), (1, 2, 5)] {
+    // Five events of one user at 15 s each, for two reads: after three, less than a record's 24 s are left of the minute. In
+    // an invocation of 3 s, which is Lambda's default, half of it must be left.
+    for (seconds_each, limit, done) in [(7_500, 60, 3), (350, 3, 3), (10, 3, 5), (1, 2, 5)] {
         let world = World::new();
         world.sign_up("ada", &[]);
         for n in 0..5 {
@@ -203,7 +203,8 @@ async fn a_backlog_at_the_token_bucket_counts_as_time() {
     let start = world.clock.now();
     let failed = world.settle_with(&consumer, &batch).await;
     assert!(failed.is_empty(), "ten writes at one a second fit into a minute: {failed:?}");
-    assert_eq!(world.clock.now().since(start), Duration::from_secs(9));
+    let took = world.clock.now().since(start);
+    assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(12), "{took:?}");
     for name in &names {
         world.post(&other("declined", name, &format!("{name}d"), 5)).await;
     }
@@ -256,8 +257,9 @@ async fn paced_writes_use_the_quota_and_never_exceed_it() {
     }
     let took = world.clock.now().since(start);
     assert!(world.audit.words().iter().all(|word| word != "retried"));
+    // Each of the ten batches waits for its first two reads.
     let used = 99.0 / took.as_secs_f64() / 25.0;
-    assert!(used >= 0.95, "{used}");
+    assert!(used >= 0.9, "{used}");
 }
 
 /// Faults that pass, and an operator's mistakes, send nothing to the dead letters; the alarm tells them apart.
@@ -312,7 +314,7 @@ async fn a_refusal_to_confirm_is_believed_only_of_an_unconfirmed_user() {
     let consumer = world.consumer_over(moody.clone(), world.queues.clone());
     assert_eq!(consumer.settle_batch(&batch, world.deadline(60)).await, Vec::<String>::new());
     assert_eq!(world.dead_letter_reasons(), ["confirm_refused"]);
-    assert_eq!(*moody.calls.lock().unwrap(), ["find", "write", "confirm", "find"]);
+    assert_eq!(*moody.calls.lock().unwrap(), ["find", "find", "write", "confirm", "find"]);
 }
 
 /// Somebody confirms the user just before we do.
@@ -339,11 +341,11 @@ impl UserDirectory for Racing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_approval_costs_three_calls_and_a_duplicate_one() {
+async fn an_approval_costs_four_calls_and_a_duplicate_one() {
     let world = World::new();
     world.sign_up("ada", &[]);
     let moody = Moody::new(&world);
-    for expected in [vec!["find", "write", "confirm"], vec!["find"]] {
+    for expected in [vec!["find", "find", "write", "confirm"], vec!["find"]] {
         tokio::time::advance(Duration::from_secs(301)).await;
         world.post(&approval("ada", "evt_1", 0)).await;
         let batch = world.receive().await;

@@ -8,7 +8,7 @@ use idv_callback::audit::ChangeCall;
 use idv_callback::binding::Binding;
 use idv_callback::envelope::Envelope;
 use idv_callback::local::UserPool;
-use idv_callback::ports::{Clock, DirectoryError, Fault, Person, UserDirectory};
+use idv_callback::ports::{Clock, DirectoryError, Fault, MessageSource as _, Person, UserDirectory};
 use idv_callback::proofing::Claim;
 use idv_callback::verification::{PoolId, UserReference, Username};
 use serde_json::{Value, json};
@@ -100,6 +100,9 @@ async fn an_event_is_known_by_what_it_says() {
         assert_eq!(settled(&world, &other).await, "event_conflict", "{other}");
     }
     assert_eq!(standing(&world), ["CONFIRMED", "approved", "2"]);
+    // The same words about somebody else are another event, too.
+    let elsewhere = with(first, "blockid_sub", json!("did:blockid:eve"));
+    assert_eq!(settled(&world, &elsewhere).await, "event_conflict");
 }
 
 /// What an earlier version wrote goes on from where it stands. What it may have forgotten goes to a person.
@@ -215,6 +218,24 @@ async fn records_of_an_earlier_version_are_read() {
         assert_eq!(settled(&world, &callback).await, ends, "{name}");
         assert_eq!(world.attribute("ada", "idv_status").as_deref(), Some(status), "{name}");
     }
+}
+
+/// An approval that an earlier version took in from a clock that was ahead silences no denial.
+#[tokio::test(start_paused = true)]
+async fn an_approval_dated_ahead_by_an_earlier_version_can_be_taken_back() {
+    let ahead = "2026-11-23T09:54:00.000Z";
+    let receipt = format!("1 {ahead} evt_1 {}", "0".repeat(64));
+    let world = with_ada(&[
+        ("custom:blockid_sub", "did:blockid:ada"),
+        ("custom:ial", "2"),
+        ("custom:idv_status", "approved"),
+        ("custom:idv_proofed_at", ahead),
+        ("custom:idv_session", "vs_1"),
+        ("custom:idv_receipt", &receipt),
+    ]);
+    let denied = with(other("declined", "ada", "evt_2", 0), "occurred_at", json!("2026-11-22T09:59:58Z"));
+    assert_eq!(settled(&world, &denied).await, "revoked");
+    assert_eq!(standing(&world)[1..], ["declined".to_owned(), "0".to_owned()]);
 }
 
 /// An earlier version that was at work in between (a deployment that was rolled back) leaves a receipt that the history does not
@@ -345,6 +366,53 @@ async fn what_does_not_fit_any_more_goes_to_a_person() {
     // Of those that are remembered everything is still settled.
     assert_eq!(settled(&world, &of(&uuid(3), approval("ada", "evt_x", 9000))).await, "applied");
     assert_eq!(world.user("ada").status, "CONFIRMED");
+    // And the denial of what stands always finds room.
+    assert_eq!(settled(&world, &of(&uuid(3), other("declined", "ada", "evt_y", 9001))).await, "revoked");
+    assert_eq!(standing(&world), ["CONFIRMED", "declined", "0"]);
+    let history = world.attribute("ada", "idv_history").unwrap();
+    assert!(
+        history.len() <= 2048 && History::parse(&history).is_some_and(|read| read.to_string() == history)
+    );
+}
+
+/// A sender whose clock is a little ahead is ordinary life: its events take no more room than others.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_always_a_little_ahead_fills_nothing() {
+    let world = with_ada(&[]);
+    for n in 0..60_u32 {
+        let session = format!("vs_{n}");
+        for (word, id) in [("started", "s"), ("in_review", "r"), ("expired", "e")] {
+            let at = Clock::now(&world.clock).plus(Duration::from_secs(2)).to_string();
+            let callback =
+                with(of(&session, other(word, "ada", &format!("evt_{id}{n}"), 0)), "occurred_at", json!(at));
+            // A session that only starts says less than one that has expired.
+            let expected = if n > 0 && word == "started" { "noted" } else { "recorded" };
+            assert_eq!(settled(&world, &callback).await, expected, "{n} {word}");
+            world.clock_forward(5).await;
+        }
+    }
+    let at = Clock::now(&world.clock).plus(Duration::from_secs(2)).to_string();
+    let approved = with(of("vs_59", approval("ada", "evt_yes", 0)), "occurred_at", json!(at));
+    assert_eq!(settled(&world, &approved).await, "applied");
+}
+
+/// The first receipt may come to light late: a message that died is sent back after the same event came again.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_receipt_that_comes_to_light_late_counts() {
+    let world = with_ada(&[]);
+    let ahead = with(approval("ada", "evt_1", 0), "occurred_at", json!("2026-11-22T20:00:00Z"));
+    world.post(&ahead).await;
+    let first = world.receive().await.remove(0);
+    world.queues.callbacks.delete(&first.handle).await.unwrap();
+    world.clock_forward(3600).await;
+    assert_eq!(settled(&world, &ahead).await, "applied");
+    let denied = with(other("declined", "ada", "evt_2", 0), "occurred_at", json!("2026-11-22T10:30:00Z"));
+    assert_eq!(settled(&world, &denied).await, "noted");
+    assert_eq!(standing(&world), ["CONFIRMED", "approved", "2"], "it was received after the denial");
+    let sent_back = [first];
+    assert!(world.consumer().settle_batch(&sent_back, world.deadline(60)).await.is_empty());
+    assert_eq!(world.audit.last()["event"], "revoked");
+    assert_eq!(standing(&world), ["CONFIRMED", "declined", "0"]);
 }
 
 /// An administrator has disabled the user: nobody gets a verified identity by that, and a denial is not lost.

@@ -26,10 +26,19 @@ fn records() -> Vec<AuditRecord> {
     records
         .push(AuditRecord::new(AuditCode::Retried, now()).because("AdminGetUser: TooManyRequestsException"));
     records.push(AuditRecord::new(AuditCode::SignUpRefused, now()).because("provider"));
-    let mut answered = AuditRecord::new(AuditCode::StepUpRefused, now()).because("provider");
-    answered.answered_with_error = true;
-    records.push(answered);
-    records.push(AuditRecord::new(AuditCode::SessionWithheld, now()).because("out_of_time"));
+    for code in [AuditCode::Deferred, AuditCode::StepUpRefused, AuditCode::SessionWithheld] {
+        records.push(AuditRecord::new(code, now()).because("key_store"));
+        // What whoever asks, or the provider, brings about is no fault of ours.
+        for reason in ["provider", "provider_refused", "out_of_time", "key_store_for_unknown_key"] {
+            let record = AuditRecord::new(code, now()).because(reason);
+            let faults = [Metric::CallbackFaults, Metric::TriggerFaults, Metric::SessionFaults];
+            assert!(of(&record).iter().all(|(metric, _)| !faults.contains(metric)), "{reason}");
+            records.push(record);
+        }
+    }
+    let throttled = AuditRecord::new(AuditCode::SessionWithheld, now()).because("directory");
+    let throttled = throttled.detail("AdminGetUser: TooManyRequestsException");
+    assert!(of(&throttled).iter().all(|(metric, _)| *metric != Metric::SessionFaults));
     let mut without = AuditRecord::new(AuditCode::Accepted, now());
     without.left_out = vec!["aal".to_owned()];
     records.push(without);

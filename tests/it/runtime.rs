@@ -18,7 +18,7 @@ use crate::aws_endpoint::AwsEndpoint;
 use crate::binaries::{aws, settings, signed_event};
 use crate::world::{approval, with};
 
-/// The private marker of serde_json's `raw_value`, which no reader of ours may take for one of its own.
+/// The private marker of `serde_json`'s `raw_value`, which no reader of ours may take for one of its own.
 const MARKER: &str = "$serde_json::private::RawValue";
 
 /// What was posted back: where to, and what.

@@ -15,6 +15,9 @@ const INSTANT_DIGITS: usize = 12;
 pub(super) const EVENT_DIGITS: usize = 10;
 const MEANING_DIGITS: usize = 6;
 
+/// What stands behind the mark of an event that was dated ahead.
+const AHEAD: &str = "+";
+
 /// What stands for what an event said where that is not known: an older version did not write it down.
 const UNKNOWN_MEANING: &str = "000000";
 
@@ -76,13 +79,15 @@ pub(in crate::assurance) struct Mark {
     pub(in crate::assurance) at: Timestamp,
     pub(in crate::assurance) event: EventTag,
     pub(in crate::assurance) meaning: Meaning,
+    /// Whether the event was dated ahead of our clock, so that `at` is the moment of its first receipt.
+    pub(in crate::assurance) ahead: bool,
 }
 
 impl Mark {
     /// A mark that an older version left: what the event said is not known.
     pub(in crate::assurance) fn of_older_version(at: Timestamp, event: Option<&EventId>) -> Self {
         let event = event.map_or_else(|| EventTag("0".repeat(EVENT_DIGITS)), EventTag::of);
-        Self { at, event, meaning: Meaning::unknown() }
+        Self { at, event, meaning: Meaning::unknown(), ahead: false }
     }
 
     /// Whether an older version left it.
@@ -92,18 +97,21 @@ impl Mark {
 
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (at, rest) = text.split_at_checked(INSTANT_DIGITS)?;
-        let (event, meaning) = rest.split_at_checked(EVENT_DIGITS)?;
+        let (event, rest) = rest.split_at_checked(EVENT_DIGITS)?;
+        let meaning = rest.strip_suffix(AHEAD).unwrap_or(rest);
         Some(Self {
             at: instant(at)?,
             event: EventTag(hex_digits(event, EVENT_DIGITS)?),
             meaning: Meaning::parse(meaning)?,
+            ahead: rest.ends_with(AHEAD),
         })
     }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012x}{}{}", self.at.unix_millis().max(0), self.event.0, self.meaning.0)
+        let ahead = if self.ahead { AHEAD } else { "" };
+        write!(f, "{:012x}{}{}{ahead}", self.at.unix_millis().max(0), self.event.0, self.meaning.0)
     }
 }
 
@@ -141,7 +149,7 @@ impl Word {
     }
 
     /// Whether it is a result: what no lower word takes back.
-    fn is_result(self) -> bool {
+    pub(super) fn is_result(self) -> bool {
         matches!(self, Self::Approved(_) | Self::Declined | Self::Insufficient)
     }
 
@@ -186,7 +194,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     /// The latest sufficient approval.
     pub(super) approved: Option<(AssuranceLevel, Mark)>,
-    /// The latest denial by "declined", at or after that.
+    /// The latest denial by "declined", at or after that; earlier, where the approval was dated ahead: an earlier receipt of it
+    /// may come to light.
     pub(super) declined: Option<Mark>,
     /// The latest denial by an approval to too little, at or after that, and after `declined`.
     pub(super) insufficient: Option<Mark>,
@@ -213,18 +222,33 @@ impl Session {
         self.marks().any(|(word, _)| word.is_result())
     }
 
-    /// The last word. A denial that is remembered is never earlier than the approval.
+    /// The denial that counts: at or after the latest approval.
+    pub(super) fn denial(&self) -> Option<(Word, &Mark)> {
+        let since = self.approved.as_ref().map(|(_, mark)| mark.at);
+        let counts = |mark: &&Mark| Some(mark.at) >= since;
+        let declined = self.declined.as_ref().filter(counts).map(|mark| (Word::Declined, mark));
+        declined.or_else(|| self.insufficient.as_ref().filter(counts).map(|mark| (Word::Insufficient, mark)))
+    }
+
+    /// The last word.
     pub(super) fn last_word(&self) -> Option<(Word, &Mark)> {
-        let denial = self.declined.as_ref().map(|mark| (Word::Declined, mark));
-        denial
-            .or_else(|| self.insufficient.as_ref().map(|mark| (Word::Insufficient, mark)))
+        self.denial()
             .or_else(|| self.approved.as_ref().map(|(level, mark)| (Word::Approved(*level), mark)))
             .or_else(|| self.lower.as_ref().map(|(word, mark)| (*word, mark)))
     }
 
-    /// Adds what an event says, and lets go of what cannot matter any more. Gives whether anything is remembered of it.
-    pub(super) fn hear(&mut self, word: Word, mark: Mark) -> bool {
+    /// Adds what an event says, and lets go of what cannot matter any more. Gives whether anything is remembered of it, and
+    /// what was let go of.
+    pub(super) fn hear(&mut self, word: Word, mark: Mark) -> (bool, Vec<(Word, Mark)>) {
         let event = mark.event.clone();
+        let mut before: Vec<_> = self.marks().map(|(word, mark)| (word, mark.clone())).collect();
+        before.push((word, mark.clone()));
+        self.take_in(word, mark);
+        before.retain(|(_, old)| self.marks().all(|(_, held)| held != old));
+        (self.marks().any(|(_, mark)| mark.event == event), before)
+    }
+
+    fn take_in(&mut self, word: Word, mark: Mark) {
         match word {
             Word::Approved(level) => {
                 let order = |level: AssuranceLevel, mark: &Mark| {
@@ -244,13 +268,22 @@ impl Session {
                 }
             }
         }
-        let approved_at = self.approved.as_ref().map(|(_, mark)| mark.at);
+        let approved_at = self.approved.as_ref().filter(|(_, mark)| !mark.ahead).map(|(_, mark)| mark.at);
         self.declined.take_if(|mark| Some(mark.at) < approved_at);
         let declined_at = self.declined.as_ref().map(|mark| mark.at);
         self.insufficient.take_if(|mark| Some(mark.at) < approved_at || Some(mark.at) <= declined_at);
         let result_at = self.marks().filter(|(word, _)| word.is_result()).map(|(_, mark)| mark.at).max();
         self.lower.take_if(|(_, mark)| Some(mark.at) <= result_at);
-        self.marks().any(|(_, mark)| mark.event == event)
+    }
+
+    /// Gives an event the moment of an earlier receipt.
+    pub(super) fn lower_to(&mut self, event: &EventTag, at: Timestamp) {
+        let approved = self.approved.as_mut().map(|(_, mark)| mark);
+        let lower = self.lower.as_mut().map(|(_, mark)| mark);
+        let marks = [approved, self.declined.as_mut(), self.insufficient.as_mut(), lower];
+        for mark in marks.into_iter().flatten().filter(|mark| mark.event == *event && mark.ahead) {
+            mark.at = mark.at.min(at);
+        }
     }
 }
 
