@@ -169,24 +169,22 @@ struct Case<'a> {
 impl Case<'_> {
     fn settle(&self) -> Result<Settlement, QuarantineReason> {
         let event = self.facts.event;
-        // What is dated ahead of our clock counts as the moment of its first receipt.
-        let at = event.occurred_at.min(self.facts.received_at);
-        let ahead = event.occurred_at > self.facts.received_at;
+        let mark = Mark::of(event, self.facts.meaning.clone(), self.facts.received_at);
         let repeated = || self.settled(Settled::Duplicate, Ok(Vec::new()), None, self.past);
         match self.past.recognise(event, self.tag, &self.facts.meaning) {
             Known::Contradicted => return Err(QuarantineReason::EventConflict),
             Known::Repeated if self.is_of_another_subject() => return Err(QuarantineReason::EventConflict),
             Known::Repeated => {
-                let Some(after) = self.past.with_earlier_receipt(self.tag, at) else { return repeated() };
+                let Some(after) = self.past.with_earlier_receipt(self.tag, mark.at) else {
+                    return repeated();
+                };
                 let (word, insufficiency) = self.word()?;
-                let mark = Mark { at, event: self.tag.clone(), meaning: self.facts.meaning.clone(), ahead };
                 return self.lead_to(&after, word, &mark, true, insufficiency);
             }
             Known::New if self.is_receipt_with_this_body() => return repeated(),
             Known::New => {}
         }
         let (word, insufficiency) = self.word()?;
-        let mark = Mark { at, event: self.tag.clone(), meaning: self.facts.meaning.clone(), ahead };
         let (after, remembered) =
             self.past.with(&event.session, word, &mark).map_err(|doubt| match doubt {
                 Doubt::MayBeForgotten => QuarantineReason::SessionForgotten,

@@ -34,7 +34,7 @@ pub(super) use session::{EventTag, Mark, Word};
 
 use super::attributes::MAXIMUM_VALUE_CHARS;
 use crate::timestamp::Timestamp;
-use crate::verification::{AssuranceLevel, EventId, SessionId, VerificationEvent};
+use crate::verification::{AssuranceLevel, EventId, Outcome, SessionId, VerificationEvent};
 
 /// What two marks of a session take at the most, with their letters and blanks.
 const ROOM_FOR_A_WORD: usize = 2 * 32;
@@ -130,9 +130,26 @@ impl History {
             || self.ahead.iter().any(|(_, mark)| mark.event == tag)
     }
 
-    /// Whether this session has said something at or after this moment.
-    pub(super) fn has_said(&self, session: &SessionId, at: Timestamp) -> bool {
-        self.marks().any(|(held, _, mark)| held.is(session) && mark.at >= at)
+    /// A history of one event: an approval to what counts, or to too little, where it is one.
+    pub(crate) fn of(event: &VerificationEvent, received_at: Timestamp, insufficient: bool) -> Self {
+        let word = match &event.outcome {
+            Outcome::Approved(_) if insufficient => Word::Insufficient,
+            Outcome::Approved(approval) => Word::Approved(approval.ial),
+            Outcome::Declined => Word::Declined,
+            Outcome::Expired => Word::Expired,
+            Outcome::Abandoned => Word::Abandoned,
+            Outcome::InReview => Word::InReview,
+            Outcome::InProgress => Word::InProgress,
+        };
+        let mark = Mark::of(event, Meaning::of(event), received_at);
+        let mut history = Self::default();
+        history.hear(&event.session, word, mark);
+        history
+    }
+
+    /// Whether what another history says is in this one, or does not matter any more.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.clone().with_all_of(other.clone()).sessions == self.sessions
     }
 
     /// What is known of an event of this id that says this.

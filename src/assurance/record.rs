@@ -286,9 +286,9 @@ impl Assurance {
             || self.history.as_ref().is_some_and(|history| history.knows(event))
     }
 
-    /// Whether this session has said something at or after this moment: an event of then was taken in, or does not matter.
-    pub fn has_gone_beyond(&self, session: &SessionId, at: Timestamp) -> bool {
-        self.past().has_said(session, at)
+    /// Whether an event, as a history of it alone, was taken in or does not matter any more.
+    pub fn covers(&self, event: &History) -> bool {
+        self.past().covers(event)
     }
 
     /// Whether an approval stands: the user's assurance may be relied upon.

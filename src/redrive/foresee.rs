@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::assurance::{Decision, Policy, QuarantineReason, Settled, UserRecord, decide};
+use crate::assurance::{Decision, History, Policy, QuarantineReason, Settled, UserRecord, decide};
 use crate::correction::{Correction, Statement};
 use crate::key_ring::KeyRing;
 use crate::ports::{Clock, UserDirectory};
 use crate::settlement::Pace;
-use crate::timestamp::Timestamp;
 use crate::verification::{UserReference, VerificationEvent};
 
 /// Why a letter is left where it is.
@@ -35,8 +34,8 @@ pub(super) struct Foreseen {
     /// The user's record before it.
     pub(super) user: Option<UserRecord>,
     pub(super) outcome: Settled,
-    /// The moment that the event counts as.
-    pub(super) counts_as: Timestamp,
+    /// What it adds to the history of the user's sessions.
+    pub(super) adds: History,
     /// Whether the user would be confirmed.
     pub(super) confirms: bool,
 }
@@ -99,8 +98,9 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
                 let after = user.as_ref().map(|user| user.after(&settlement));
                 users.0.insert(group, after);
                 let (outcome, confirms) = (settlement.outcome, settlement.confirm);
-                let counts_as = event.occurred_at.min(statement.envelope.received_at);
-                Ok(Foreseen { event: event.into_owned(), user, outcome, counts_as, confirms })
+                let adds =
+                    History::of(&event, statement.envelope.received_at, settlement.insufficiency.is_some());
+                Ok(Foreseen { event: event.into_owned(), user, outcome, adds, confirms })
             }
             Decision::AwaitUser => Err(Stays::Dead(QuarantineReason::UserNotFound)),
             Decision::Quarantine(reason) => Err(Stays::Dead(reason)),

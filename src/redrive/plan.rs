@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::foresee::{Foreseen, Foresight, Users};
 use super::scan::{Scanned, scan};
 use super::{Letter, open};
-use crate::assurance::{Settled, UserRecord, UserStatus};
+use crate::assurance::{History, Settled, UserRecord, UserStatus};
 use crate::audit::{AuditCode, CODE_VERSION, pseudonym};
 use crate::correction::Correction;
 use crate::delivery::hex;
@@ -96,12 +96,9 @@ pub struct PlannedLetter {
     pub event_id: String,
     /// When it happened.
     pub occurred_at: String,
-    /// The session.
+    /// What it adds to the history of the user's sessions, in the form of `custom:idv_history`.
     #[serde(default)]
-    pub session_id: String,
-    /// The moment that the event counts as: of its own, or of its receipt if that was earlier.
-    #[serde(default)]
-    pub counts_as: String,
+    pub adds: String,
     /// A keyed digest of the user's record when the plan was made.
     pub user_state: String,
     /// What would become of it.
@@ -132,9 +129,9 @@ impl PlannedLetter {
         Some(UserReference { pool, username: Username::new(&self.username).ok()? })
     }
 
-    /// The session, and the moment that the event counts as.
-    pub(super) fn session(&self) -> Option<(SessionId, Timestamp)> {
-        Some((SessionId::new(&self.session_id).ok()?, Timestamp::parse(&self.counts_as).ok()?))
+    /// What it adds to the history of the user's sessions.
+    pub(super) fn adds(&self) -> Option<History> {
+        History::parse(&self.adds)
     }
 
     /// Whether its outcome cannot be seen on the user.
@@ -272,8 +269,7 @@ fn planned(
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),
         occurred_at: event.occurred_at.to_string(),
-        session_id: event.session.to_string(),
-        counts_as: foreseen.counts_as.to_string(),
+        adds: foreseen.adds.to_string(),
         user_state: user_state(ring, foreseen.user.as_ref()),
         forecast: word(foreseen.outcome).to_owned(),
         confirms: foreseen.confirms,

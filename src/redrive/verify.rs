@@ -17,8 +17,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Became {
-    /// The user's record remembers this event or a later one of its session, if anything of it was to be written, and is
-    /// confirmed if that was expected.
+    /// The user's record remembers this event, or what makes it irrelevant, if anything of it was to be written, and is confirmed
+    /// if that was expected.
     Settled,
     /// Not yet.
     Pending,
@@ -48,8 +48,7 @@ pub async fn became<D: UserDirectory, C: Clock>(
         Err(why) => return Became::Unknown(why),
     };
     let reached = |held: &Assurance| {
-        held.has_taken_in(&event)
-            || letter.session().is_some_and(|(session, at)| held.has_gone_beyond(&session, at))
+        held.has_taken_in(&event) || letter.adds().is_some_and(|added| held.covers(&added))
     };
     let reached = !letter.writes() || user.assurance.as_ref().is_ok_and(reached);
     let confirmed = !letter.confirms || user.status == UserStatus::Confirmed;

@@ -309,8 +309,13 @@ async fn the_hexadecimal_profiles_have_their_own_bad_days() {
     let good = draft.get(header);
     let (time, tag) = good.split_once(",v1=").unwrap();
     let seconds = time.trim_start_matches("t=");
+    // WorkOS counts milliseconds.
+    let tag_of_millis =
+        ring().webhook[0].secret.mac(&[format!("{seconds}000.").as_bytes(), &body]).to_bytes();
+    let tag_of_millis: String = tag_of_millis.iter().map(|byte| format!("{byte:02x}")).collect();
     for (value, result) in [
         (good.clone(), Ok(())),
+        (format!("t={seconds}000, v1={tag_of_millis}"), Ok(())),
         (format!("{time},v1={}", tag.to_uppercase()), Ok(())),
         (format!("v1={tag},{time}"), Ok(())),
         (format!("{time},v0=abc,v1={tag}"), Ok(())),

@@ -502,6 +502,50 @@ async fn a_user_who_is_to_be_confirmed_is_not_done_before_that() {
     assert_eq!(outcome(&world, letter).await, Became::Settled);
 }
 
+/// A letter is done when what it says is on the record or does not matter any more, and not before: ties and later words of
+/// its session are looked at, not counted.
+#[tokio::test(start_paused = true)]
+async fn a_letter_is_done_when_what_it_says_is_covered() {
+    let review = || other("in_review", "ada", "evt_1", 10);
+    let denial = || other("declined", "ada", "evt_1", 10);
+    for (dead, since, done) in [
+        // Whatever the approval came to, the review before it is over.
+        (review(), approval("ada", "evt_2", 20), true),
+        (review(), approval("ada", "evt_2", 10), true),
+        (review(), with(approval("ada", "evt_2", 20), "session_id", json!("vs_2")), false),
+        (denial(), approval("ada", "evt_2", 20), true),
+        (denial(), approval("ada", "evt_2", 10), false),
+        (denial(), other("expired", "ada", "evt_2", 20), false),
+        // The denial that came since takes an approval back of which the record knows nothing yet.
+        (approval("ada", "evt_1", 10), other("declined", "ada", "evt_2", 20), false),
+    ] {
+        let mut world = World::new();
+        world.sign_up("ada", &[]);
+        world.post(&dead).await;
+        die(&mut world).await;
+        let first = plan(&world, &Selection::default()).await;
+        assert_eq!(outcome(&world, &first.letters[0]).await, Became::Pending, "{dead}");
+        world.post(&since).await;
+        while !world.queues.callbacks.messages().is_empty() {
+            world.settle().await;
+        }
+        if world.user("ada").status == "UNCONFIRMED" {
+            let user = first.letters[0].reference().unwrap();
+            world.pool.confirm(&crate::world::named(&user)).await.unwrap();
+        }
+        let expected = if done { Became::Settled } else { Became::Pending };
+        assert_eq!(outcome(&world, &first.letters[0]).await, expected, "{dead} {since}");
+        // The user has changed since: a new plan it takes.
+        let second = plan(&world, &Selection::default()).await;
+        apply(&world, &Killed::never(&world.queues), &second, &mut Notes::default()).await;
+        while !world.queues.callbacks.messages().is_empty() {
+            world.settle().await;
+        }
+        assert_eq!(outcome(&world, &second.letters[0]).await, Became::Settled, "{dead} {since}");
+        assert_eq!(outcome(&world, &first.letters[0]).await, Became::Settled, "{dead} {since}");
+    }
+}
+
 /// History grows, and what cannot be read of it is kept.
 #[tokio::test(start_paused = true)]
 async fn each_death_adds_to_the_history() {

@@ -55,6 +55,11 @@ async fn an_odd_optional_field_is_left_out_and_named() {
         ("expires_at", json!("never"), "idv_expires_at"),
         ("expires_at", json!("0001-01-01T00:00:00Z"), "idv_expires_at"),
         ("expires_at", json!(true), "idv_expires_at"),
+        // Numbers that are no moments: a date without separators, a year, seconds to go, microseconds.
+        ("expires_at", json!(20_271_231), "idv_expires_at"),
+        ("expires_at", json!("2027"), "idv_expires_at"),
+        ("expires_at", json!(31_536_000), "idv_expires_at"),
+        ("expires_at", json!(1_893_456_000_000_000_u64), "idv_expires_at"),
     ];
     for (field, value, attribute) in rows {
         let world = with_ada();
@@ -82,7 +87,11 @@ async fn a_value_may_be_written_as_libraries_write_it() {
         (raw("\"ial\":2", "\"ial\":\"2.0\""), "ial", "2"),
         (raw("\"ial\":2", "\"ial\":\"ial-2\""), "ial", "2"),
         (raw("\"ial\":2", "\"ial\":2,\"ial_level\":\"IAL2\""), "ial", "2"),
+        (raw("\"ial\":2", "\"ial\":\"\",\"ial_level\":\"IAL2\""), "ial", "2"),
+        (raw("\"ial\":2", "\"ial\":null,\"ial_level\":2"), "ial", "2"),
         (raw("\"vs_1\"", "12345"), "idv_session", "12345"),
+        // A result that says "test" where nobody reads it is a result.
+        (raw("{", "{\"type\":\"test\",\"event\":\"ping\","), "ial", "2"),
         (raw("\"vs_1\"", "\"urn:vs/1+2=~\""), "idv_session", "urn:vs/1+2=~"),
         (at("1795338010"), "idv_proofed_at", "2026-11-22T09:00:10.000Z"),
         (at("1795338010000"), "idv_proofed_at", "2026-11-22T09:00:10.000Z"),
@@ -180,6 +189,7 @@ async fn progress_wakes_nobody() {
         ),
         // The state that the session is in by the time of sending is no result of a "created".
         (with(a(), "event_type", json!("verification.created")), "accepted", Some("recorded")),
+        (with(begun(), "event_type", json!("verification.reopened")), "accepted", Some("recorded")),
         (with_metadata(begun(), "cognito_username", json!("nobody")), "accepted", Some("unclaimed")),
         (with_metadata(begun(), "binding", json!("b1.1.x")), "accepted", Some("unclaimed")),
         (without(begun(), "metadata"), "ignored", None),
@@ -193,6 +203,24 @@ async fn progress_wakes_nobody() {
         }
         assert_eq!(world.dead_letter_reasons(), Vec::<String>::new(), "{body}");
         assert_eq!(world.user("ada").status, "UNCONFIRMED");
+    }
+}
+
+/// A type and a status that cannot both be true: neither is believed, and a "no" is not dropped for a "under way".
+#[tokio::test(start_paused = true)]
+async fn a_type_and_a_status_that_contradict_go_to_a_person() {
+    for (event_type, status) in [
+        ("verification.processing", "declined"),
+        ("verification.approved", "declined"),
+        ("verification.declined", "approved"),
+        ("verification.expired", "approved"),
+    ] {
+        let world = with_ada();
+        let body = with(with(a(), "event_type", json!(event_type)), "status", json!(status));
+        let record = sent(&world, body.to_string().as_bytes()).await;
+        assert_eq!(record["detail"], "event_type:ambiguous", "{body}");
+        assert_eq!(world.user("ada").status, "UNCONFIRMED", "{body}");
+        assert_eq!(world.dead_letter_reasons(), ["unreadable"], "{body}");
     }
 }
 

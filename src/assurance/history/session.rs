@@ -84,6 +84,20 @@ pub(in crate::assurance) struct Mark {
 }
 
 impl Mark {
+    /// The mark of an event. What is dated ahead of our clock counts as the moment of its first receipt.
+    pub(in crate::assurance) fn of(
+        event: &VerificationEvent,
+        meaning: Meaning,
+        received_at: Timestamp,
+    ) -> Self {
+        Self {
+            at: event.occurred_at.min(received_at),
+            event: EventTag::of(&event.event_id),
+            meaning,
+            ahead: event.occurred_at > received_at,
+        }
+    }
+
     /// A mark that an older version left: what the event said is not known.
     pub(in crate::assurance) fn of_older_version(at: Timestamp, event: Option<&EventId>) -> Self {
         let event = event.map_or_else(|| EventTag("0".repeat(EVENT_DIGITS)), EventTag::of);
