@@ -375,6 +375,35 @@ async fn what_does_not_fit_any_more_goes_to_a_person() {
     );
 }
 
+/// Denials of sessions that do not count may use up what is kept free. The denial of the approval that stands is written all the
+/// same: what says least makes room for it.
+#[tokio::test(start_paused = true)]
+async fn the_denial_of_what_stands_always_finds_room() {
+    let world = with_ada(&[]);
+    let session = |n: u32| format!("vs_{n}");
+    let mut approved = 0;
+    let yes = |n| of(&session(n), approval("ada", &format!("evt_{n}"), n));
+    while settled(&world, &yes(approved)).await == "applied" {
+        approved += 1;
+    }
+    assert!(approved > 30, "{approved} approvals fit");
+    let no = |n| of(&session(n), other("declined", "ada", &format!("evt_no_{n}"), 9000));
+    let mut denied = 0;
+    let full = loop {
+        match settled(&world, &no(denied)).await.as_str() {
+            "noted" => denied += 1,
+            other => break other.to_owned(),
+        }
+    };
+    assert_eq!(full, "history_full", "after {denied} denials of {approved}");
+    assert_eq!(standing(&world), ["CONFIRMED", "approved", "2"]);
+    assert_eq!(settled(&world, &no(approved - 1)).await, "revoked");
+    assert_eq!(standing(&world), ["CONFIRMED", "declined", "0"]);
+    // What more comes of a session that was forgotten for that is for a person to say.
+    assert_eq!(settled(&world, &of(&session(denied), approval("ada", "evt_late", 1))).await, "history_full");
+    assert_eq!(standing(&world), ["CONFIRMED", "declined", "0"]);
+}
+
 /// A sender whose clock is a little ahead is ordinary life: its events take no more room than others.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_always_a_little_ahead_fills_nothing() {
