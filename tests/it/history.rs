@@ -170,6 +170,13 @@ async fn records_of_an_earlier_version_are_read() {
             "declined",
         ),
         (
+            "approved before its session ran out: that may have been written over a denial",
+            stands("expired", 10),
+            approval_of("vs_1", "evt_2", 9),
+            "session_forgotten",
+            "expired",
+        ),
+        (
             "approved, of a session that nobody remembers",
             stands("expired", 10),
             approval_of("vs_0", "evt_2", 9),
@@ -455,6 +462,9 @@ async fn a_disabled_user_gets_nothing_and_loses_what_is_taken_back() {
     world.pool.admin_set_enabled("ada", true).unwrap();
     assert_eq!(settled(&world, &approval("ada", "evt_2", 20)).await, "applied");
     world.pool.admin_set_enabled("ada", false).unwrap();
+    let higher = with(approval("ada", "evt_4", 25), "ial", json!(3));
+    assert_eq!(settled(&world, &higher).await, "user_disabled");
+    assert_eq!(standing(&world), ["CONFIRMED", "approved", "2"]);
     assert_eq!(settled(&world, &other("declined", "ada", "evt_3", 30)).await, "revoked");
     assert_eq!(standing(&world), ["CONFIRMED", "declined", "0"]);
 }
