@@ -509,6 +509,18 @@ async fn whoever_takes_the_name_between_reading_and_writing_gets_nothing() {
     assert_eq!(standing(&world), ["UNCONFIRMED", "-", "-"]);
 }
 
+/// Somebody has signed up with ada's `sub` for a name: what is ada's is still written to ada.
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_a_sub_for_a_name_gets_nothing() {
+    let world = with_ada(&[]);
+    let sub = world.user("ada").attributes["sub"].clone();
+    world.sign_up(&sub, &[]);
+    assert_eq!(settled(&world, &approval("ada", "evt_1", 0)).await, "applied");
+    assert_eq!(standing(&world), ["CONFIRMED", "approved", "2"]);
+    assert_eq!(world.user(&sub).status, "UNCONFIRMED");
+    assert_eq!(world.attribute(&sub, "ial"), None);
+}
+
 /// A proof that came with a sign-up which failed, because the name was taken: nobody's, and no sign of an attack. Whoever sends
 /// a callback for another's name is another matter.
 #[tokio::test(start_paused = true)]
