@@ -40,13 +40,13 @@ pub enum Metric {
     Insufficient,
     /// Approvals that were taken back.
     Revoked,
-    /// Events that change nothing but the receipt.
+    /// Events that change nothing of where the user stands, and are remembered.
     Noted,
-    /// Events older than what was applied last.
+    /// Events whose session had said something that counts more.
     Superseded,
-    /// Events that were applied before.
+    /// Events that had been taken in before.
     Duplicate,
-    /// Sessions that ran out, of nobody who is here.
+    /// Events of nobody who is here, which give nobody anything.
     Unclaimed,
     /// Messages whose type tells no result, as the operator has said.
     Skipped,

@@ -1,5 +1,5 @@
-//! The provider's words: how a session stands, and what kind of event this is. One table each; README's tables are printed from
-//! them.
+//! The provider's words: how a session stands, and what kind of event this is. One table each; SENDERS.md has
+//! the same, held by a test.
 //!
 //! Words compare without case, and blanks, `-` and `_` in them count for nothing: `In Review`, `in-review` and `InReview` are
 //! one word. What is not in a table is not guessed.

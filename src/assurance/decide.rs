@@ -9,7 +9,7 @@ use super::record::{AppliedReceipt, Assurance, IdvStatus, UserRecord, UserStatus
 use crate::binding::Binding;
 use crate::envelope::BodyDigest;
 use crate::timestamp::Timestamp;
-use crate::verification::{Approval, AssuranceLevel, Malformed, Outcome, PoolId, Subject, VerificationEvent};
+use crate::verification::{Approval, AssuranceLevel, Malformed, Outcome, PoolId, VerificationEvent};
 use crate::vocabulary::{EventTypes, Use};
 
 /// How long a callback for a user that does not exist is tried again: a callback can overtake the sign-up.
@@ -193,7 +193,8 @@ impl Case<'_> {
         self.lead_to(&after, word, &mark, remembered, insufficiency)
     }
 
-    /// Whether the same event id came before for somebody else: what is said is known without the subject.
+    /// Whether it approves somebody else than the user is proofed as. A repetition may: what an event said is known without the
+    /// subject.
     fn is_of_another_subject(&self) -> bool {
         let Outcome::Approved(approval) = &self.facts.event.outcome else { return false };
         self.assurance.subject.as_ref().is_some_and(|subject| !subject.is(&approval.subject))
@@ -228,23 +229,15 @@ impl Case<'_> {
 
     /// What the event says of its session, and why it does not count as an approval where it claims to be one.
     fn word(&self) -> Result<(Word, Option<Insufficiency>), QuarantineReason> {
-        Ok(match &self.facts.event.outcome {
-            Outcome::Approved(approval) => {
-                let another = |subject: &Subject| !subject.is(&approval.subject);
-                if self.assurance.subject.as_ref().is_some_and(another) {
-                    return Err(QuarantineReason::SubjectConflict);
-                }
-                match self.insufficiency(approval) {
-                    None => (Word::Approved(approval.ial), None),
-                    why => (Word::Insufficient, why),
-                }
-            }
-            Outcome::Declined => (Word::Declined, None),
-            Outcome::Expired => (Word::Expired, None),
-            Outcome::Abandoned => (Word::Abandoned, None),
-            Outcome::InReview => (Word::InReview, None),
-            Outcome::InProgress => (Word::InProgress, None),
-        })
+        if self.is_of_another_subject() {
+            return Err(QuarantineReason::SubjectConflict);
+        }
+        let outcome = &self.facts.event.outcome;
+        let insufficiency = match outcome {
+            Outcome::Approved(approval) => self.insufficiency(approval),
+            _ => None,
+        };
+        Ok((Word::of(outcome, insufficiency.is_some()), insufficiency))
     }
 
     fn insufficiency(&self, approval: &Approval) -> Option<Insufficiency> {

@@ -34,7 +34,7 @@ pub(super) use session::{EventTag, Mark, Word};
 
 use super::attributes::MAXIMUM_VALUE_CHARS;
 use crate::timestamp::Timestamp;
-use crate::verification::{AssuranceLevel, EventId, Outcome, SessionId, VerificationEvent};
+use crate::verification::{AssuranceLevel, EventId, SessionId, VerificationEvent};
 
 /// What two marks of a session take at the most, with their letters and blanks.
 const ROOM_FOR_A_WORD: usize = 2 * 32;
@@ -123,7 +123,7 @@ impl History {
         self.last.as_ref() == Some(&EventTag::of(event))
     }
 
-    /// Whether this event, or one that made it irrelevant within its session, is remembered.
+    /// Whether this very event is remembered.
     pub fn knows(&self, event: &EventId) -> bool {
         let tag = EventTag::of(event);
         self.marks().any(|(_, _, mark)| mark.event == tag)
@@ -132,15 +132,7 @@ impl History {
 
     /// A history of one event: an approval to what counts, or to too little, where it is one.
     pub(crate) fn of(event: &VerificationEvent, received_at: Timestamp, insufficient: bool) -> Self {
-        let word = match &event.outcome {
-            Outcome::Approved(_) if insufficient => Word::Insufficient,
-            Outcome::Approved(approval) => Word::Approved(approval.ial),
-            Outcome::Declined => Word::Declined,
-            Outcome::Expired => Word::Expired,
-            Outcome::Abandoned => Word::Abandoned,
-            Outcome::InReview => Word::InReview,
-            Outcome::InProgress => Word::InProgress,
-        };
+        let word = Word::of(&event.outcome, insufficient);
         let mark = Mark::of(event, Meaning::of(event), received_at);
         let mut history = Self::default();
         history.hear(&event.session, word, mark);
@@ -209,7 +201,7 @@ impl History {
         // A new session must leave room for what those that are there will say, and an approval for its denial. A denial of what
         // stands always finds some.
         let is_denial = matches!(word, Word::Declined | Word::Insufficient);
-        let kept_free = match (self.sessions.iter().any(|held| held.id.is(session)), is_denial) {
+        let kept_free = match (known.is_some(), is_denial) {
             (false, _) => 2 * ROOM_FOR_A_WORD,
             (true, false) => ROOM_FOR_A_WORD,
             (true, true) => 0,

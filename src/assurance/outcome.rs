@@ -15,7 +15,7 @@ pub enum Settled {
     Noted,
     /// Its session said something before that counts more: nothing was written.
     Superseded,
-    /// This very event was applied before: nothing was written.
+    /// This very event was taken in before: nothing was written.
     Duplicate,
     /// A session that is of nobody who is here, and gives nobody anything: nothing was written.
     Unclaimed,

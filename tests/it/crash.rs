@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::order::{ial, status};
 use crate::specification::{self, Word};
 use crate::world::{TestClock, World, approval, other, with};
 
@@ -172,23 +173,10 @@ fn seen(world: &World, user: u8) -> Seen {
 /// taken back.
 fn expected(told: &[specification::Event], confirmed: bool) -> Seen {
     let Some(ends) = specification::ends(told) else { return (None, None, None, false) };
-    let status = match ends.by.word {
-        Word::Approved(_) => "approved",
-        Word::Insufficient => "insufficient",
-        Word::Declined => "declined",
-        Word::InReview => "in_review",
-        Word::Expired => "expired",
-        Word::Abandoned => "abandoned",
-        Word::InProgress => "in_progress",
-    };
-    let level = match ends.by.word {
-        Word::Approved(level) => Some(level.to_string()),
-        _ => ends.taken_back.then(|| "0".to_owned()),
-    };
     let ever = told.iter().any(|event| matches!(event.word, Word::Approved(_)));
     let approved = matches!(ends.by.word, Word::Approved(_));
     let session = format!("vs_{}", ends.by.session);
-    (Some(status.to_owned()), level, Some(session), approved || (ever && confirmed))
+    (Some(status(&ends).to_owned()), ial(&ends), Some(session), approved || (ever && confirmed))
 }
 
 async fn run(events: &[Event], schedule: &[(usize, bool)], steps: Vec<Step>) -> Result<(), TestCaseError> {

@@ -182,6 +182,27 @@ impl Machine {
     }
 }
 
+/// The `custom:idv_status` of what a set comes to.
+pub(crate) fn status(ends: &Ends) -> &'static str {
+    match ends.by.word {
+        Word::Approved(_) => "approved",
+        Word::Insufficient => "insufficient",
+        Word::Declined => "declined",
+        Word::InReview => "in_review",
+        Word::Expired => "expired",
+        Word::Abandoned => "abandoned",
+        Word::InProgress => "in_progress",
+    }
+}
+
+/// The `custom:ial` of what a set comes to; none where nobody was ever approved.
+pub(crate) fn ial(ends: &Ends) -> Option<String> {
+    match ends.by.word {
+        Word::Approved(level) => Some(level.to_string()),
+        _ => ends.taken_back.then(|| "0".to_owned()),
+    }
+}
+
 /// What a set of events must come to, by the specification.
 struct Expected {
     rows: [(&'static str, Option<String>); 6],
@@ -193,23 +214,10 @@ struct Expected {
 impl Expected {
     fn of(set: &[Event]) -> Self {
         let expected = ends(set);
-        let word = |ends: &Ends| match ends.by.word {
-            Word::Approved(_) => "approved",
-            Word::Insufficient => "insufficient",
-            Word::Declined => "declined",
-            Word::InReview => "in_review",
-            Word::Expired => "expired",
-            Word::Abandoned => "abandoned",
-            Word::InProgress => "in_progress",
-        };
         let approved = expected.filter(|ends| matches!(ends.by.word, Word::Approved(_)));
-        let ial = expected.and_then(|ends| match ends.by.word {
-            Word::Approved(level) => Some(level.to_string()),
-            _ => ends.taken_back.then(|| "0".to_owned()),
-        });
         let rows = [
-            (names::IDV_STATUS, expected.as_ref().map(|ends| word(ends).to_owned())),
-            (names::IAL, ial),
+            (names::IDV_STATUS, expected.as_ref().map(|ends| status(ends).to_owned())),
+            (names::IAL, expected.as_ref().and_then(ial)),
             (names::AAL, approved.map(|_| "1".to_owned())),
             (names::IDV_SESSION, expected.map(|ends| SESSIONS[usize::from(ends.by.session)].to_owned())),
             (names::IDV_PROOFED_AT, approved.map(|ends| at(ends.by.at).to_string())),

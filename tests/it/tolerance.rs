@@ -318,7 +318,7 @@ async fn ids_may_be_of_any_form_that_senders_use() {
     }
 }
 
-/// README's tables are those of the code.
+/// The tables of SENDERS.md are those of the code.
 #[test]
 fn the_readme_has_the_tables_of_the_code() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::assurance::record::IdvStatus;
 use crate::delivery::hex;
 use crate::timestamp::Timestamp;
-use crate::verification::{AssuranceLevel, EventId, SessionId, VerificationEvent};
+use crate::verification::{AssuranceLevel, EventId, Outcome, SessionId, VerificationEvent};
 
 /// How many hexadecimal digits stand for an instant, for an event's id, and for what it said.
 const INSTANT_DIGITS: usize = 12;
@@ -149,6 +149,19 @@ pub(in crate::assurance) enum Word {
 }
 
 impl Word {
+    /// What an outcome says of its session.
+    pub(in crate::assurance) fn of(outcome: &Outcome, insufficient: bool) -> Self {
+        match outcome {
+            Outcome::Approved(_) if insufficient => Self::Insufficient,
+            Outcome::Approved(approval) => Self::Approved(approval.ial),
+            Outcome::Declined => Self::Declined,
+            Outcome::Expired => Self::Expired,
+            Outcome::Abandoned => Self::Abandoned,
+            Outcome::InReview => Self::InReview,
+            Outcome::InProgress => Self::InProgress,
+        }
+    }
+
     /// The status that the word leads to.
     pub(in crate::assurance) fn status(self) -> IdvStatus {
         match self {
