@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use crate::delivery::hex;
+use crate::hex::hex;
 use crate::key_ring::Key;
 use crate::proofing::Claim;
 use crate::secret::Tag;
@@ -145,7 +145,7 @@ fn read<'t>(
     let (kind, rest) =
         token.as_str().split_once('.').filter(|(kind, _)| ["b1", "b2", "p1"].contains(kind))?;
     let (said, mac) = rest.rsplit_once('.')?;
-    let mac = crate::delivery::hex_tag(mac).ok()?;
+    let mac = crate::hex::hex_tag(mac)?;
     let (start, claim) = match said.split_once('.') {
         None => (said, None),
         Some((start, claim)) => (start, Some(Claim::new(claim)?)),

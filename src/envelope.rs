@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::delivery::hex;
+use crate::hex::hex;
 use crate::key_ring::Key;
 use crate::seal::{self, Kind, OpenError};
 use crate::timestamp::Timestamp;

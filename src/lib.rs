@@ -12,43 +12,44 @@
 //!
 //! | tier | modules | may import |
 //! |---|---|---|
-//! | pure: no I/O, no clock | [`timestamp`], [`secret`], [`strict_json`], [`verification`], [`vocabulary`], [`key_ring`], [`delivery`], [`proofing`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
+//! | pure | [`timestamp`], [`hex`], [`secret`], [`strict_json`], [`verification`], [`vocabulary`], [`key_ring`], [`delivery`], [`proofing`], [`binding`], [`seal`], [`envelope`], [`assurance`], [`correction`], [`audit`], [`metrics`] | pure |
 //! | ports | [`ports`] | pure |
-//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`triggers`], [`redrive`], [`preflight`], [`trail`] | pure, ports |
-//! | adapters | [`lambda`], [`aws`], [`onekosmos`], [`local`], [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry` |
-//! | programs | [`cli`], [`pretraffic`] | all above |
+//! | use cases | [`key_cache`], [`intake`], [`settlement`], [`triggers`] | pure, ports, use cases |
+//! | adapters | [`lambda`], `aws`, [`http_client`], `onekosmos`, [`config`], [`clock`], [`telemetry`] | all above; of one another only `config`, `clock`, `telemetry`, `http_client` |
+//! | programs | [`pretraffic`] | all above |
 //!
-//! `tests/it/architecture.rs` reads the source and holds this table.
+//! Pure modules do no I/O and read no clock. `aws` and `onekosmos` are there with the feature `functions` (the default). The
+//! operators' tool and the embedded stack are the package `idvctl`; nothing here knows it. `tests/fast/architecture.rs` reads
+//! the source and holds this table.
 
 pub mod assurance;
 pub mod audit;
+#[cfg(feature = "functions")]
 pub mod aws;
 pub mod binding;
-pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod correction;
 pub mod delivery;
 pub mod envelope;
+pub mod hex;
+pub mod http_client;
 pub mod intake;
 pub mod key_cache;
 pub mod key_ring;
 pub mod lambda;
-pub mod local;
 pub mod metrics;
+#[cfg(feature = "functions")]
 pub mod onekosmos;
 pub mod ports;
-pub mod preflight;
 pub mod pretraffic;
 pub mod proofing;
-pub mod redrive;
 pub mod seal;
 pub mod secret;
 pub mod settlement;
 pub mod strict_json;
 pub mod telemetry;
 pub mod timestamp;
-pub mod trail;
 pub mod triggers;
 pub mod verification;
 pub mod vocabulary;

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use tokio::sync::Mutex;
 
+use crate::http_client::{HttpClient, HttpError};
 use crate::ports::{ApiKeyStore, Clock, Fault, ProofingProvider, ProviderError};
 use crate::proofing::{
     Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, ReasonCode, SessionRequest,
@@ -29,9 +26,6 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// With less time than this left no try is begun.
 const SHORTEST_TRY: Duration = Duration::from_millis(150);
-
-/// How long a connection may wait for its next use: less than the minute or more after which servers close theirs.
-const IDLE: Duration = Duration::from_secs(50);
 
 /// How much of an answer is read.
 const MAXIMUM_ANSWER_BYTES: usize = 256 * 1024;
@@ -51,12 +45,6 @@ pub struct OneKosmos<K, C> {
 
 /// The key as it stands in the header, or why there is none.
 type HeldKey = Result<HeaderValue, Fault>;
-
-enum HttpClient {
-    /// Of a stand-in on this machine.
-    Plain(Client<HttpConnector, Full<Bytes>>),
-    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
-}
 
 /// What is asked.
 struct Call<'c> {
@@ -86,20 +74,15 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
     /// When the address is none, or this machine has no root certificates.
     pub fn new(base: &str, callback_url: &str, keys: K, clock: C) -> Result<Self, String> {
         let uri: Uri = base.parse().map_err(|_| format!("{base} is not a URL"))?;
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
-        let client = match (uri.scheme_str(), uri.host()) {
-            (Some("http"), Some("127.0.0.1" | "localhost")) => {
-                HttpClient::Plain(builder.build(HttpConnector::new()))
-            }
-            (Some("https"), Some(_)) => {
-                let connector = HttpsConnectorBuilder::new().with_native_roots();
-                let connector =
-                    connector.map_err(|error| format!("the system's root certificates: {error}"))?;
-                HttpClient::Tls(builder.build(connector.https_only().enable_http1().build()))
-            }
-            _ => return Err(format!("{base} must begin with https://")),
+        // `http` is for a stand-in on this machine.
+        let allowed = match (uri.scheme_str(), uri.host()) {
+            (Some("http"), host) => matches!(host, Some("127.0.0.1" | "localhost")),
+            (scheme, host) => scheme == Some("https") && host.is_some(),
         };
+        if !allowed {
+            return Err(format!("{base} must begin with https://"));
+        }
+        let client = HttpClient::new(&uri)?;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Self { base, callback_url: callback_url.to_owned(), client, keys, clock, key: Mutex::default() })
     }
@@ -191,14 +174,11 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
                 request.header("content-type", "application/json").header("idempotency-key", key.as_str());
         }
         let request = request.body(Full::from(call.body.clone())).map_err(|_| Failed::Refused(0))?;
-        let answer = match &self.client {
-            HttpClient::Plain(client) => client.request(request),
-            HttpClient::Tls(client) => client.request(request),
-        };
-        let answer = answer.await.map_err(|_| Failed::Passing("no_answer"))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAXIMUM_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|_| Failed::Passing("cut_off"))?.to_bytes();
+        let (status, body) =
+            self.client.send(request, MAXIMUM_ANSWER_BYTES).await.map_err(|error| match error {
+                HttpError::NoAnswer(_) => Failed::Passing("no_answer"),
+                HttpError::CutOff(_) => Failed::Passing("cut_off"),
+            })?;
         match status {
             StatusCode::UNAUTHORIZED => Err(Failed::Unauthorized),
             StatusCode::NOT_FOUND => Err(Failed::NotFound),

@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 
 use crate::assurance::names;
 use crate::audit::AuditCode;
-use crate::delivery::{SignatureProfile, hex, sign};
+use crate::delivery::{SignatureProfile, sign};
 use crate::envelope::{BodyDigest, Content, Envelope};
+use crate::hex::hex;
 use crate::key_ring::KeyRing;
-use crate::local::{HttpMessage, batch_event, rest_event, trigger_event};
+use crate::lambda::{HttpMessage, batch_event, rest_event, trigger_event};
 use crate::ports::{Clock, FunctionVersions, KeyStore, ReceivedMessage};
 use crate::secret::Secret;
 use crate::triggers::Refusal;

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::delivery::{NoResult, PayloadError, Reading, Unreadable, hex, parse_payload};
+use crate::delivery::{NoResult, PayloadError, Reading, Unreadable, parse_payload};
+use crate::hex::hex;
 use crate::key_ring::Key;
 use crate::strict_json::{self, Member, Members};
 use crate::timestamp::Timestamp;

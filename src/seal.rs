@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::delivery::{hex, hex_tag};
+use crate::hex::{hex, hex_tag};
 use crate::key_ring::Key;
 use crate::secret::Tag;
 
@@ -81,7 +81,7 @@ pub fn open<T: DeserializeOwned>(kind: Kind, text: &str, keys: &[Key]) -> Result
     }
     let seal = sealed.seal.ok_or(OpenError::BadSeal)?;
     let key = keys.iter().find(|key| key.id == seal.key_id).ok_or(OpenError::UnknownSealKey)?;
-    let mac = hex_tag(&seal.mac).map_err(|_| OpenError::BadSeal)?;
+    let mac = hex_tag(&seal.mac).ok_or(OpenError::BadSeal)?;
     if !tag(kind, key, sealed.content).matches(&mac) {
         return Err(OpenError::BadSeal);
     }

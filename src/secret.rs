@@ -122,7 +122,7 @@ impl Secret {
     }
 
     /// The bytes. For trying how a sender could have misread them; never for printing.
-    pub(crate) fn expose(&self) -> &[u8] {
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::timestamp::Timestamp;
+use crate::vocabulary::Status;
 
 /// The text is empty, too long, or holds a character that this identifier may not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,16 +277,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// It without what an approval asserts.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Approved(_) => Status::Approved,
+            Self::Declined => Status::Declined,
+            Self::Expired => Status::Expired,
+            Self::Abandoned => Status::Abandoned,
+            Self::InReview => Status::InReview,
+            Self::InProgress => Status::InProgress,
+        }
+    }
+
     /// The word for it: the canonical status word, and what stands in envelopes and audit records.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Approved(_) => "approved",
-            Self::Declined => "declined",
-            Self::Expired => "expired",
-            Self::Abandoned => "abandoned",
-            Self::InReview => "in_review",
-            Self::InProgress => "in_progress",
-        }
+        self.status().word()
     }
 }
 

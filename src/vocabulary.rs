@@ -23,6 +23,20 @@ pub enum Status {
     InProgress,
 }
 
+impl Status {
+    /// The canonical word, which stands in envelopes and audit records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+            Self::Abandoned => "abandoned",
+            Self::InReview => "in_review",
+            Self::InProgress => "in_progress",
+        }
+    }
+}
+
 /// Status words, the canonical one first.
 pub const STATUS_WORDS: [(Status, &[&str]); 6] = [
     (Status::Approved, &["approved", "verified", "success", "passed", "accepted"]),

@@ -9,7 +9,7 @@ use idv_callback::assurance::Settled;
 use idv_callback::audit::{AuditCode, AuditRecord, Chain};
 use idv_callback::timestamp::Timestamp;
 
-use crate::dead_letters::{IDVCTL, measured};
+use crate::dead_letters::{idvctl, measured};
 
 /// How many callbacks; each has two records.
 const CALLBACKS: u64 = 500_000;
@@ -46,7 +46,7 @@ pub(crate) fn audit() {
             seconds / floor
         );
     }
-    let found = Command::new(IDVCTL).args(["audit", "reconcile"]).arg(&path).output().unwrap();
+    let found = Command::new(idvctl()).args(["audit", "reconcile"]).arg(&path).output().unwrap();
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
     assert!(found.contains(&format!("! accepted, and no outcome: rcpt_{LOST:032x}")), "{found}");
     println!("the one lost outcome was found: rcpt_{LOST:032x}");

@@ -6,13 +6,23 @@ use std::time::{Duration, Instant};
 
 use idv_callback::aws::{AwsConnection, CallLimits, MessageQueue};
 use idv_callback::config::Environment;
-use idv_callback::local::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
-use idv_callback::ports::DeadLetterStore as _;
+use idvctl::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
+use idvctl::ports::DeadLetterStore as _;
 
 /// How many.
 const LETTERS: u64 = 100_000;
 
-pub(crate) const IDVCTL: &str = env!("CARGO_BIN_EXE_idvctl");
+/// The tool, which `cargo bench` of the whole workspace builds beside this program.
+pub(crate) fn idvctl() -> std::path::PathBuf {
+    let benches = std::env::current_exe().unwrap();
+    let path = benches.parent().and_then(Path::parent).unwrap().join("idvctl");
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo build --release --package idvctl` first",
+        path.display()
+    );
+    path
+}
 
 /// The stack, stopped at the end.
 struct Dev(Child);
@@ -28,7 +38,7 @@ pub(crate) async fn dead_letters() {
     run(folder.path(), &["keys", "new"]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
-    let dev = Command::new(IDVCTL)
+    let dev = Command::new(idvctl())
         .args(["--json", "dev", "--listen", &format!("127.0.0.1:{port}")])
         .current_dir(folder.path())
         .stdout(Stdio::null())
@@ -77,7 +87,7 @@ fn depth_of(url: &str) -> MessageQueue {
 }
 
 fn run(folder: &Path, arguments: &[&str]) {
-    let output = Command::new(IDVCTL).args(arguments).current_dir(folder).output().unwrap();
+    let output = Command::new(idvctl()).args(arguments).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -85,7 +95,7 @@ fn run(folder: &Path, arguments: &[&str]) {
 pub(crate) fn measured(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
     let started = Instant::now();
     let mut child =
-        Command::new(IDVCTL).args(arguments).current_dir(folder).stdout(Stdio::null()).spawn().unwrap();
+        Command::new(idvctl()).args(arguments).current_dir(folder).stdout(Stdio::null()).spawn().unwrap();
     let mut peak = 0;
     loop {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();

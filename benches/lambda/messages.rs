@@ -8,7 +8,7 @@ use idv_callback::clock::SystemClock;
 use idv_callback::delivery::{SignatureProfile, sign};
 use idv_callback::envelope::{BodyDigest, Content, Envelope};
 use idv_callback::key_ring::KeyRing;
-use idv_callback::local::batch_event;
+use idv_callback::lambda::batch_event;
 use idv_callback::ports::{Clock as _, ReceivedMessage};
 use idv_callback::verification::{
     Approval, AssuranceLevel, EventId, Outcome, PoolId, SessionId, Subject, UserReference, Username,

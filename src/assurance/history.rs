@@ -131,7 +131,7 @@ impl History {
     }
 
     /// A history of one event: an approval to what counts, or to too little, where it is one.
-    pub(crate) fn of(event: &VerificationEvent, received_at: Timestamp, insufficient: bool) -> Self {
+    pub fn of(event: &VerificationEvent, received_at: Timestamp, insufficient: bool) -> Self {
         let word = Word::of(&event.outcome, insufficient);
         let mark = Mark::of(event, Meaning::of(event), received_at);
         let mut history = Self::default();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{AuditCode, AuditRecord};
-use crate::delivery::hex;
+use crate::hex::hex;
 use crate::timestamp::Timestamp;
 
 /// What the first record of a writer has for the one before.

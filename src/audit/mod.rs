@@ -16,8 +16,8 @@ pub use facts::{ApprovalFacts, DecisionFacts, UserFacts};
 
 use crate::assurance::QuarantineReason;
 use crate::correction::Statement;
-use crate::delivery::hex;
 use crate::envelope::{BodyDigest, Content, Envelope, ReceiptId};
+use crate::hex::hex;
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
 use crate::verification::{EventId, PoolId, SessionId, Subject};

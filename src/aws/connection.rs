@@ -6,16 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sqs::config::{Credentials as Keys, SharedCredentialsProvider};
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials as Keys, Region, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 
 use crate::config::{CA_BUNDLE, ConfigError, Environment};
 
@@ -69,8 +67,18 @@ struct EndpointOverrides {
 }
 
 impl EndpointOverrides {
-    /// The variables of the services that are called here, as every AWS SDK names them.
-    const VARIABLES: [&str; 9] = [SQS, COGNITO, SECRETS, STS, LAMBDA, CODEDEPLOY, S3, LOGS, KMS];
+    /// The variables of the services that are called, as every AWS SDK names them.
+    const VARIABLES: [&str; 9] = [
+        SQS,
+        COGNITO,
+        SECRETS,
+        LAMBDA,
+        CODEDEPLOY,
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+        "AWS_ENDPOINT_URL_KMS",
+    ];
 
     fn read(environment: &Environment) -> Self {
         let own = Self::VARIABLES.into_iter().filter_map(|name| Some((name, environment.get(name)?)));
@@ -85,17 +93,14 @@ impl EndpointOverrides {
 const SQS: &str = "AWS_ENDPOINT_URL_SQS";
 const COGNITO: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
 const SECRETS: &str = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
-const STS: &str = "AWS_ENDPOINT_URL_STS";
 const LAMBDA: &str = "AWS_ENDPOINT_URL_LAMBDA";
 const CODEDEPLOY: &str = "AWS_ENDPOINT_URL_CODEDEPLOY";
-const S3: &str = "AWS_ENDPOINT_URL_S3";
-const LOGS: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
-const KMS: &str = "AWS_ENDPOINT_URL_KMS";
 
 /// The client of a service: each SDK crate has types of its own that look alike.
 macro_rules! client {
     ($name:ident, $sdk:ident, $variable:ident) => {
-        pub(super) fn $name(&self) -> $sdk::Client {
+        /// A client of this service.
+        pub fn $name(&self) -> $sdk::Client {
             let mut config = $sdk::config::Builder::from(&self.config);
             config.set_endpoint_url(self.endpoints.of($variable));
             $sdk::Client::from_conf(config.build())
@@ -114,31 +119,16 @@ impl AwsConnection {
         let (id, secret) = (get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?);
         let token = environment.get("AWS_SESSION_TOKEN");
         let credentials = SharedCredentialsProvider::new(Keys::new(id, secret, token, None, "environment"));
-        Self::new(environment, limits, region(environment)?, credentials)
+        Self::with_credentials(environment, limits, credentials)
     }
 
-    /// For a person or a container: the SDK's whole chain of credentials (environment, profiles, web identity,
-    /// container, instance). A function of its own, so that the Lambda binaries are built without that chain.
+    /// With these credentials.
     ///
     /// # Errors
     /// [`ConfigError`] when the region is not set, or a certificate file cannot be read.
-    pub async fn of_process(environment: &Environment, limits: CallLimits) -> Result<Self, ConfigError> {
-        let region = region(environment)?;
-        let http_client = http_client(environment.get(CA_BUNDLE).as_deref())?;
-        let settings = ProviderConfig::empty()
-            .with_region(Some(region.clone()))
-            .with_http_client(http_client)
-            .with_sleep_impl(TokioSleep::new())
-            .with_time_source(SystemTimeSource::new());
-        let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder();
-        let chain = chain.configure(settings).region(region.clone()).build().await;
-        Self::new(environment, limits, region, SharedCredentialsProvider::new(chain))
-    }
-
-    fn new(
+    pub fn with_credentials(
         environment: &Environment,
         limits: CallLimits,
-        region: Region,
         credentials: SharedCredentialsProvider,
     ) -> Result<Self, ConfigError> {
         let timeouts = TimeoutConfig::builder()
@@ -151,9 +141,9 @@ impl AwsConnection {
             .with_initial_backoff(CallLimits::FIRST_BACKOFF);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(region)
+            .region(region(environment)?)
             .credentials_provider(credentials)
-            .http_client(http_client(environment.get(CA_BUNDLE).as_deref())?)
+            .http_client(http_client(environment)?)
             .sleep_impl(TokioSleep::new())
             .timeout_config(timeouts)
             // Every attempt has a limit, and bodies are small: watching their throughput would only cost.
@@ -166,33 +156,39 @@ impl AwsConnection {
     client!(sqs, aws_sdk_sqs, SQS);
     client!(cognito, aws_sdk_cognitoidentityprovider, COGNITO);
     client!(secrets, aws_sdk_secretsmanager, SECRETS);
-    client!(sts, aws_sdk_sts, STS);
     client!(lambda, aws_sdk_lambda, LAMBDA);
     client!(codedeploy, aws_sdk_codedeploy, CODEDEPLOY);
-    client!(logs, aws_sdk_cloudwatchlogs, LOGS);
-    client!(kms, aws_sdk_kms, KMS);
 
-    pub(super) fn s3(&self) -> aws_sdk_s3::Client {
-        let mut config = aws_sdk_s3::config::Builder::from(&self.config);
-        let endpoint = self.endpoints.of(S3);
-        // Buckets have hosts of their own at AWS, and paths elsewhere.
-        config.set_force_path_style(endpoint.as_ref().map(|_| true));
-        config.set_endpoint_url(endpoint);
-        aws_sdk_s3::Client::from_conf(config.build())
+    /// What every client is built from.
+    pub fn sdk_config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// The endpoint of a service, where the environment names one; `variable` is the service's own, `AWS_ENDPOINT_URL_KMS`.
+    pub fn endpoint(&self, variable: &str) -> Option<String> {
+        self.endpoints.of(variable)
     }
 }
 
-fn region(environment: &Environment) -> Result<Region, ConfigError> {
+/// The region that the environment names.
+///
+/// # Errors
+/// [`ConfigError`] when it is not set.
+pub fn region(environment: &Environment) -> Result<Region, ConfigError> {
     let region = environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"));
     region
         .map(Region::new)
         .ok_or_else(|| "AWS_REGION is not set, for example AWS_REGION=us-east-1".to_owned().into())
 }
 
-fn http_client(ca_bundle: Option<&str>) -> Result<SharedHttpClient, ConfigError> {
-    let roots = match ca_bundle {
+/// The HTTP client that every call goes through.
+///
+/// # Errors
+/// [`ConfigError`] when a certificate file cannot be read.
+pub fn http_client(environment: &Environment) -> Result<SharedHttpClient, ConfigError> {
+    let roots = match environment.get(CA_BUNDLE) {
         None => AMAZON_ROOTS.to_vec(),
-        Some(path) => std::fs::read(path).map_err(|error| {
+        Some(path) => std::fs::read(&path).map_err(|error| {
             format!("{CA_BUNDLE} must be a readable file of PEM certificates, but {path} is not: {error}")
         })?,
     };

@@ -9,16 +9,16 @@ use aws_smithy_types::retry::ErrorKind;
 use crate::ports::Fault;
 
 /// A failed call.
-pub(super) struct Failure {
+pub struct Failure {
     /// The call and the code.
-    pub(super) fault: Fault,
+    pub fault: Fault,
     /// What sort of failure it is, as far as that is the same for every call.
-    pub(super) sort: Sort,
+    pub sort: Sort,
 }
 
 /// The sort of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+pub enum Sort {
     /// It passes: throttling, an error inside the service, no answer.
     Passing,
     /// Everything else. Unless the call knows better, an operator has to mend something.
@@ -57,7 +57,7 @@ const PASSING: [&str; 24] = [
 
 impl Failure {
     /// Reads an error of the SDK.
-    pub(super) fn of<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
+    pub fn of<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
         let (code, sort) = match error {
             SdkError::TimeoutError(_) => ("timeout", Sort::Passing),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => ("timeout", Sort::Passing),

@@ -17,4 +17,3 @@ pub use header_fields::HeaderFields;
 pub(crate) use payload::parse as parse_payload;
 pub use payload::{Field, NoResult, PAYLOAD_FIELDS, PayloadError, Reading, Unreadable};
 pub use profile::{DEFAULT_SIGNATURE_HEADER, SignatureProfile, sign};
-pub(crate) use profile::{hex, hex_tag};

@@ -11,6 +11,7 @@
 //! of Stripe and Persona; `body-only` is the form of GitHub, Onfido and others, and says nothing about when it was
 //! signed.
 
+use crate::hex::{hex, hex_tag};
 use std::fmt;
 use std::str::FromStr;
 
@@ -104,7 +105,8 @@ impl SignatureProfile {
             Self::Timestamped { header } => read_timestamped(headers.exactly_one(header)?),
             Self::BodyOnly { header } => {
                 let value = headers.exactly_one(header)?;
-                let signature = hex_tag(value.strip_prefix("sha256=").unwrap_or(value))?;
+                let signature = hex_tag(value.strip_prefix("sha256=").unwrap_or(value))
+                    .ok_or(AuthenticationError::SignatureMalformed)?;
                 Ok(Claim { message_id: None, timestamp: None, signatures: vec![signature] })
             }
         }
@@ -157,12 +159,6 @@ pub fn sign(
             vec![(header.clone(), format!("sha256={}", hex(&tag(secret, None, None, body).to_bytes())))]
         }
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }
 
 fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
@@ -246,21 +242,4 @@ fn seconds(text: &str) -> Result<i64, AuthenticationError> {
 fn base64_tag(text: &str) -> Result<[u8; 32], AuthenticationError> {
     let bytes = STANDARD.decode(text).map_err(|_| AuthenticationError::SignatureMalformed)?;
     bytes.try_into().map_err(|_| AuthenticationError::SignatureMalformed)
-}
-
-/// Hexadecimal in either case, of exactly 32 bytes.
-pub(crate) fn hex_tag(text: &str) -> Result<[u8; 32], AuthenticationError> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != 32 || !rest.is_empty() {
-        return Err(AuthenticationError::SignatureMalformed);
-    }
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let mut tag = [0; 32];
-    for (byte, [high, low]) in tag.iter_mut().zip(pairs) {
-        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
-            return Err(AuthenticationError::SignatureMalformed);
-        };
-        *byte = high << 4 | low;
-    }
-    Ok(tag)
 }

@@ -4,14 +4,18 @@ mod cognito;
 mod event;
 mod heartbeat;
 mod http;
+mod sample;
 mod sqs;
+#[cfg(feature = "functions")]
 mod start;
 
 pub use cognito::handle_trigger;
 pub use event::InvocationEvent;
 pub use heartbeat::{Answered, is_heartbeat};
 pub use http::{HttpEvent, HttpResponse, handle_http, handle_session};
+pub use sample::{HttpMessage, batch_event, rest_event, trigger_event};
 pub use sqs::{BatchError, handle_sqs, received_messages};
+#[cfg(feature = "functions")]
 pub use start::{check_key_ring, run_function, runtime_api_gone};
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +24,7 @@ use std::time::Duration;
 use crate::ports::Deadline;
 use crate::timestamp::Timestamp;
 
+#[cfg(feature = "functions")]
 /// Until when an invocation must have answered. One that is over on arrival is no deadline but a clock or an emulator
 /// that is wrong: the function's own time limit stands in for it.
 pub fn deadline_of(context: &lambda_runtime::Context, now: Timestamp, limit: Duration) -> Deadline {

@@ -14,7 +14,7 @@ pub use sign_in::SignIn;
 
 use super::{Attributes, FirstFactor, No, Refusal, Triggers, binding_key};
 use crate::audit::{AuditCode, AuditRecord};
-use crate::delivery::hex;
+use crate::hex::hex;
 use crate::key_ring::{Key, KeyRing};
 use crate::metrics::PROVIDER;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};

@@ -11,15 +11,16 @@ use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names
 use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredSecret};
 use idv_callback::config::SecretSource;
 use idv_callback::ports::{
-    CallbackQueue as _, DeadLetters as _, DirectoryError, KeyStore as _, KeyStoreError, MessageSource as _,
-    OutgoingMessage, QueueError, ReceivedMessage, Redelivery as _, UserDirectory as _,
+    CallbackQueue as _, DeadLetters as _, DirectoryError, KeyStore as _, KeyStoreError, OutgoingMessage,
+    QueueError, ReceivedMessage, Redelivery as _, UserDirectory as _,
 };
 use idv_callback::settlement::RECORD_BUDGET;
 use idv_callback::verification::{PoolId, UserReference, Username};
+use idvctl::ports::MessageSource as _;
 use serde_json::{Value, json};
 
-use crate::aws_endpoint::{AwsEndpoint, environment};
-use crate::world::RING;
+use crate::support::aws_endpoint::{AwsEndpoint, environment};
+use crate::support::world::RING;
 
 const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/idv.fifo";
 
@@ -87,8 +88,8 @@ async fn the_directory_sends_exactly_these_requests() {
     assert_eq!(found.status, UserStatus::Unconfirmed);
     assert_eq!(found.created_at.to_string(), "2026-11-22T10:00:00.125Z");
     assert_eq!(found.assurance.unwrap().ial.unwrap().get(), 2);
-    directory.write(&crate::world::named(&ada()), &changes()).await.unwrap();
-    directory.confirm(&crate::world::named(&ada())).await.unwrap();
+    directory.write(&crate::support::world::named(&ada()), &changes()).await.unwrap();
+    directory.confirm(&crate::support::world::named(&ada())).await.unwrap();
     let who = json!({ "UserPoolId": "us-east-1_AbC123", "Username": "ada" });
     let mut update = who.clone();
     update["UserAttributes"] =
@@ -169,8 +170,8 @@ async fn the_directory_gives_every_documented_error_its_class() {
             let directory = CognitoDirectory::new(&connection(&endpoint));
             let errors = [
                 directory.find(&ada()).await.map(|found| assert!(found.is_none())).err(),
-                directory.write(&crate::world::named(&ada()), &changes()).await.err(),
-                directory.confirm(&crate::world::named(&ada())).await.err(),
+                directory.write(&crate::support::world::named(&ada()), &changes()).await.err(),
+                directory.confirm(&crate::support::world::named(&ada())).await.err(),
             ];
             for (error, class) in errors.iter().zip(classes) {
                 // For reading, a user that is not there is not an error.

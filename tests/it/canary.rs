@@ -7,9 +7,9 @@ use idv_callback::verification::{PoolId, UserReference, Username};
 use idv_callback::vocabulary::EventTypes;
 use serde_json::{Value, json};
 
-use crate::aws_endpoint::AwsEndpoint;
-use crate::binaries::{Function, settings, signed_event};
-use crate::world::{POOL, RING, World, approval, other, with, with_metadata};
+use crate::support::aws_endpoint::AwsEndpoint;
+use crate::support::function::{Function, settings, signed_event};
+use crate::support::world::{POOL, RING, World, approval, other, with, with_metadata};
 
 const CANARY: &str = "CANARY";
 
@@ -150,7 +150,7 @@ async fn nothing_personal_or_secret_stands_in_a_debug() {
     let delivery =
         idv_callback::delivery::Delivery::read(&world.profile, &signed.headers, body.as_bytes()).unwrap();
     let now = idv_callback::ports::Clock::now(&world.clock);
-    let event = delivery.verify(crate::world::ring().webhook.iter(), now).unwrap();
+    let event = delivery.verify(crate::support::world::ring().webhook.iter(), now).unwrap();
     let event = event.read_body(now, &EventTypes::default()).unwrap();
     world.intake().answer(&signed, world.deadline(10)).await;
     let messages = world.receive().await;

@@ -12,18 +12,19 @@ use idv_callback::assurance::{AttributeChange, AttributeValue, UserStatus, names
 use idv_callback::aws::{AwsConnection, CallLimits, CognitoDirectory, MessageQueue, SqsQueue, StoredSecret};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::SecretSource;
-use idv_callback::local::{LocalQueues, QueueSettings, SignUp, UserPool};
 use idv_callback::ports::{
-    CallbackQueue, DeadLetters, DirectoryError, KeyStore as _, MessageSource, OutgoingMessage, QueueError,
-    ReceivedMessage, Redelivery, UserDirectory,
+    CallbackQueue, DeadLetters, DirectoryError, KeyStore as _, OutgoingMessage, QueueError, ReceivedMessage,
+    Redelivery, UserDirectory,
 };
 use idv_callback::verification::{PoolId, UserReference, Username};
+use idvctl::embedded::{LocalQueues, QueueSettings, SignUp, UserPool};
+use idvctl::ports::MessageSource;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::aws_endpoint::{AwsEndpoint, environment};
-use crate::emulator::Emulator;
-use crate::world::RING;
+use crate::support::aws_endpoint::{AwsEndpoint, environment};
+use crate::support::emulator::Emulator;
+use crate::support::world::RING;
 
 /// Where ministack 1.5.33 differs, with the page that says what AWS does.
 const DIFFERENCES: [(&str, &str); 3] = [
@@ -167,9 +168,9 @@ async fn check_users<D: UserDirectory>(directory: &D, pool: &PoolId) -> Verdicts
     let ial = [set(names::IAL, "2"), set(names::IDV_EVIDENCE, "passport")];
 
     verdicts.rule("an unknown user is not found", matches!(directory.find(&nobody).await, Ok(None)));
-    let written = directory.write(&crate::world::named(&nobody), &ial).await;
+    let written = directory.write(&crate::support::world::named(&nobody), &ial).await;
     verdicts.rule("an unknown user cannot be written", written == Err(DirectoryError::UserNotFound));
-    let confirmed = directory.confirm(&crate::world::named(&nobody)).await;
+    let confirmed = directory.confirm(&crate::support::world::named(&nobody)).await;
     verdicts.rule("an unknown user cannot be confirmed", confirmed == Err(DirectoryError::UserNotFound));
 
     let found = directory.find(&ada).await.unwrap().unwrap();
@@ -178,18 +179,18 @@ async fn check_users<D: UserDirectory>(directory: &D, pool: &PoolId) -> Verdicts
     verdicts.rule("the time of sign-up is known", age < Duration::from_secs(600));
     verdicts.rule(
         "an unconfirmed user can be written",
-        directory.write(&crate::world::named(&ada), &ial).await.is_ok(),
+        directory.write(&crate::support::world::named(&ada), &ial).await.is_ok(),
     );
     let present = || async { directory.find(&ada).await.unwrap().unwrap().assurance.unwrap().present };
     verdicts.rule("what was written is read", present().await == [names::IAL, names::IDV_EVIDENCE]);
     directory
-        .write(&crate::world::named(&ada), &[AttributeChange::Clear(names::IDV_EVIDENCE)])
+        .write(&crate::support::world::named(&ada), &[AttributeChange::Clear(names::IDV_EVIDENCE)])
         .await
         .unwrap();
     verdicts.rule("an empty value deletes", present().await == [names::IAL]);
 
     let unknown = [set(names::IDV_SESSION, "vs_1"), set("custom:unheard_of", "x")];
-    let refused = directory.write(&crate::world::named(&ada), &unknown).await;
+    let refused = directory.write(&crate::support::world::named(&ada), &unknown).await;
     verdicts.rule(
         "an attribute that the schema has not is refused",
         matches!(refused, Err(DirectoryError::Misconfigured(_))),
@@ -198,11 +199,11 @@ async fn check_users<D: UserDirectory>(directory: &D, pool: &PoolId) -> Verdicts
 
     verdicts.rule(
         "an unconfirmed user can be confirmed",
-        directory.confirm(&crate::world::named(&ada)).await.is_ok(),
+        directory.confirm(&crate::support::world::named(&ada)).await.is_ok(),
     );
     let found = directory.find(&ada).await.unwrap().unwrap();
     verdicts.rule("who is confirmed is read as such", found.status == UserStatus::Confirmed);
-    let again = directory.confirm(&crate::world::named(&ada)).await;
+    let again = directory.confirm(&crate::support::world::named(&ada)).await;
     verdicts
         .rule("a confirmed user cannot be confirmed again", matches!(again, Err(DirectoryError::Refused(_))));
     let other = UserReference { pool: PoolId::new("us-east-1_NoSuchPool").unwrap(), ..ada };
@@ -307,7 +308,7 @@ async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("ring.json");
     std::fs::write(&keys, RING).unwrap();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+    let mut process = Command::new(crate::support::function::program("idvctl"))
         .args(["--json", "dev", "--listen", "127.0.0.1:0", "--queue-url", &callbacks])
         .args(["--dead-letter-queue-url", &dead, "--user-pool", pool.as_str()])
         .env("AWS_REGION", "us-east-1")
@@ -325,7 +326,7 @@ async fn a_process_on_aws_closes_the_loop_and_stops_when_asked() {
     let first: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     let url = format!("{}/idv-callback", first["listening"].as_str().unwrap());
 
-    let sent = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+    let sent = Command::new(crate::support::function::program("idvctl"))
         .args(["send", "--url", &url, "--user", "ada", "--pool", pool.as_str(), "--keys"])
         .arg(&keys)
         .output()

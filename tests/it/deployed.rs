@@ -20,10 +20,10 @@ use idv_callback::secret::Secret;
 use idv_callback::verification::SYNTHETIC_POOL;
 use serde_json::{Value, json};
 
-use crate::aws_endpoint::AwsEndpoint;
-use crate::emulator::{Emulator, script};
-use crate::onekosmos::{API_KEY, OneKosmos};
-use crate::world::{RING, ring, with, with_metadata};
+use crate::support::aws_endpoint::AwsEndpoint;
+use crate::support::emulator::{Emulator, script};
+use crate::support::provider::{API_KEY, OneKosmos};
+use crate::support::world::{RING, ring, with, with_metadata};
 
 /// Where the emulator is unlike AWS in what these tests touch, with the page that says what AWS does.
 const DIFFERENCES: [(&str, &str); 3] = [
@@ -115,7 +115,7 @@ impl Stack {
     }
 
     fn approval(&self, username: &str, event_id: &str) -> Value {
-        let event = crate::world::approval(username, event_id, 0);
+        let event = crate::support::world::approval(username, event_id, 0);
         let now = with(event, "occurred_at", json!(SystemClock.now().to_string()));
         with_metadata(now, "cognito_user_pool", json!(self.output("UserPoolId")))
     }
@@ -545,7 +545,7 @@ impl Stack {
 
     /// What an operator types, with what the runbooks export: exit code, and what it prints.
     async fn idvctl(&self, arguments: &[&str]) -> (i32, String) {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_idvctl"))
+        let output = tokio::process::Command::new(crate::support::function::program("idvctl"))
             .args(arguments)
             .envs(self.emulator.variables())
             .env("IDV_QUEUE_URL", self.output("QueueUrl"))

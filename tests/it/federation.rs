@@ -15,10 +15,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::deployed::{attribute, deploy, eventually};
-use crate::emulator::Emulator;
-use crate::onekosmos::{API_KEY, OneKosmos};
-use crate::setup;
-use crate::world::RING;
+use crate::support::emulator::Emulator;
+use crate::support::provider::{API_KEY, OneKosmos};
+use crate::support::setup;
+use crate::support::world::RING;
 
 const CLIENT_ID: &str = "cognito-at-1kosmos";
 const CLIENT_SECRET: &str = "a-secret-of-thirty-two-characters";

@@ -1,4 +1,4 @@
-//! The integration tests: behaviour through the front doors.
+//! The full tier: binaries, processes of others, an emulator of AWS, a browser. See CONTRIBUTING.md.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -15,40 +15,17 @@
     reason = "a test fails by panicking, and a table of cases is as long as it is"
 )]
 
-mod arbitrary;
-mod architecture;
-mod audit_trail;
+mod support;
+
 mod aws_adapters;
-mod aws_endpoint;
 mod binaries;
 mod canary;
-mod cli;
-mod consumer;
 mod contract;
-mod correction;
-mod counted;
-mod crash;
-mod decide;
 mod deployed;
-mod dlq;
-mod emulator;
 mod federation;
-mod front_door;
-mod history;
 mod metrics;
-mod onekosmos;
 mod order;
-mod preflight;
-mod pretraffic;
-mod redrive;
-mod runbooks;
 mod runtime;
-mod senders;
-mod setup;
-mod specification;
 mod template;
-mod tolerance;
 mod triggers;
-mod vectors;
 mod web;
-mod world;

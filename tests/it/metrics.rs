@@ -8,9 +8,9 @@ use idv_callback::metrics::{Metric, embedded, of};
 use idv_callback::timestamp::Timestamp;
 use serde_json::{Value, json};
 
-use crate::aws_endpoint::AwsEndpoint;
-use crate::binaries::{Function, aws, settings, signed_event};
-use crate::world::approval;
+use crate::support::aws_endpoint::AwsEndpoint;
+use crate::support::function::{Function, aws, settings, signed_event};
+use crate::support::world::approval;
 
 fn now() -> Timestamp {
     Timestamp::parse("2026-11-22T10:00:00Z").unwrap()
@@ -132,7 +132,7 @@ async fn a_function_prints_the_metrics_behind_the_record() {
     let function = Function::start(env!("CARGO_BIN_EXE_callback"), &settings(&endpoint.url, &more)).await;
     let body = approval("ada", "evt_1", 0).to_string();
     function.invoke(signed_event(body.as_bytes())).await.unwrap();
-    let forged = crate::world::with(signed_event(body.as_bytes()), "body", json!("e30="));
+    let forged = crate::support::world::with(signed_event(body.as_bytes()), "body", json!("e30="));
     function.invoke(forged).await.unwrap();
     let lines: Vec<Value> =
         function.output().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

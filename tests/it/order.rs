@@ -1,5 +1,5 @@
 //! What a user ends as, for every set of up to four events, in every order of arrival, and with repetitions: held against
-//! the [specification](crate::specification).
+//! the [specification](crate::support::specification).
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use idv_callback::verification::{
 };
 use idv_callback::vocabulary::EventTypes;
 
-use crate::specification::{Ends, Event, Word, ends};
+use crate::support::specification::{Event, Word, ends, ial, status};
 
 const SESSIONS: [&str; 3] = ["vs_a", "vs_b", "vs_c"];
 
@@ -82,7 +82,7 @@ fn told(event: &Event) -> VerificationEvent {
         occurred_at: at(event.at),
         session: SessionId::new(SESSIONS[usize::from(event.session)]).unwrap(),
         user: UserReference {
-            pool: PoolId::new(crate::world::POOL).unwrap(),
+            pool: PoolId::new(crate::support::world::POOL).unwrap(),
             username: Username::new("ada").unwrap(),
         },
         binding: None,
@@ -122,34 +122,51 @@ impl State {
     }
 }
 
-/// The machine under test: an event in, a state out. What was seen before is not computed again.
+/// The machine under test: an event in, a state out. States are told by their number; what was seen before is not computed
+/// again.
 struct Machine {
     events: Vec<(VerificationEvent, Meaning)>,
     policy: Policy,
-    seen: HashMap<(State, usize), (State, Settled)>,
+    states: Vec<State>,
+    numbers: HashMap<State, usize>,
+    seen: HashMap<(usize, usize), (usize, Settled)>,
 }
 
 impl Machine {
     fn new(events: &[Event]) -> Self {
         let events = events.iter().map(told).map(|event| (event.clone(), Meaning::of(&event))).collect();
         let policy = Policy {
-            pools: vec![PoolId::new(crate::world::POOL).unwrap()],
+            pools: vec![PoolId::new(crate::support::world::POOL).unwrap()],
             minimum_ial: level(2),
             binding_required: false,
             event_types: EventTypes::default(),
         };
-        Self { events, policy, seen: HashMap::new() }
+        Self { events, policy, states: Vec::new(), numbers: HashMap::new(), seen: HashMap::new() }
     }
 
-    fn step(&mut self, state: &State, event: usize) -> (State, Settled) {
-        if let Some(known) = self.seen.get(&(state.clone(), event)) {
-            return known.clone();
+    fn number(&mut self, state: State) -> usize {
+        let states = &mut self.states;
+        *self.numbers.entry(state).or_insert_with_key(|state| {
+            states.push(state.clone());
+            states.len() - 1
+        })
+    }
+
+    fn step(&mut self, state: usize, event: usize) -> (usize, Settled) {
+        if let Some(known) = self.seen.get(&(state, event)) {
+            return *known;
         }
-        let settlement = self.settle(state, event);
-        let mut after = state.clone();
-        after.apply(&settlement.changes);
-        after.confirmed |= settlement.confirm;
-        self.seen.insert((state.clone(), event), (after.clone(), settlement.outcome));
+        let settlement = self.settle(&self.states[state], event);
+        let changes_nothing = settlement.changes.is_empty() && !settlement.confirm;
+        let after = if changes_nothing {
+            state
+        } else {
+            let mut after = self.states[state].clone();
+            after.apply(&settlement.changes);
+            after.confirmed |= settlement.confirm;
+            self.number(after)
+        };
+        self.seen.insert((state, event), (after, settlement.outcome));
         (after, settlement.outcome)
     }
 
@@ -179,27 +196,6 @@ impl Machine {
             Decision::AwaitUser => panic!("awaits the user"),
             Decision::Quarantine(reason) => panic!("{reason:?} {event:?} {state:?}"),
         }
-    }
-}
-
-/// The `custom:idv_status` of what a set comes to.
-pub(crate) fn status(ends: &Ends) -> &'static str {
-    match ends.by.word {
-        Word::Approved(_) => "approved",
-        Word::Insufficient => "insufficient",
-        Word::Declined => "declined",
-        Word::InReview => "in_review",
-        Word::Expired => "expired",
-        Word::Abandoned => "abandoned",
-        Word::InProgress => "in_progress",
-    }
-}
-
-/// The `custom:ial` of what a set comes to; none where nobody was ever approved.
-pub(crate) fn ial(ends: &Ends) -> Option<String> {
-    match ends.by.word {
-        Word::Approved(level) => Some(level.to_string()),
-        _ => ends.taken_back.then(|| "0".to_owned()),
     }
 }
 
@@ -246,18 +242,19 @@ impl Expected {
 /// how many sets and how many orders that is.
 fn enumerate(events: &[Event], most: usize) -> (usize, u64) {
     let mut machine = Machine::new(events);
-    let mut level: HashMap<Vec<usize>, BTreeSet<State>> =
-        HashMap::from([(Vec::new(), BTreeSet::from([State::default()]))]);
+    let nothing = machine.number(State::default());
+    let mut level: HashMap<Vec<usize>, BTreeSet<usize>> =
+        HashMap::from([(Vec::new(), BTreeSet::from([nothing]))]);
     let (mut sets, mut orders, mut factorial) = (0, 0, 1);
     for size in 1..=most {
-        let mut next: HashMap<Vec<usize>, BTreeSet<State>> = HashMap::new();
+        let mut next: HashMap<Vec<usize>, BTreeSet<usize>> = HashMap::new();
         for (set, states) in &level {
             for event in (0..events.len()).filter(|event| !set.contains(event)) {
                 let mut larger = set.clone();
                 larger.insert(larger.partition_point(|held| *held < event), event);
                 let reached = next.entry(larger).or_default();
                 for state in states {
-                    reached.insert(machine.step(state, event).0);
+                    reached.insert(machine.step(*state, event).0);
                 }
             }
         }
@@ -265,11 +262,11 @@ fn enumerate(events: &[Event], most: usize) -> (usize, u64) {
             let said: Vec<_> = set.iter().map(|index| events[*index]).collect();
             let expected = Expected::of(&said);
             for state in states {
-                expected.check(state, &said);
+                expected.check(&machine.states[*state], &said);
                 for again in set {
-                    let (repeated, outcome) = machine.step(state, *again);
+                    let (repeated, outcome) = machine.step(*state, *again);
                     if repeated != *state {
-                        expected.check(&repeated, &said);
+                        expected.check(&machine.states[repeated], &said);
                     }
                     let changes_nothing =
                         matches!(outcome, Settled::Duplicate | Settled::Superseded | Settled::Noted);

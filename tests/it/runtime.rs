@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::clock::SystemClock;
+use idv_callback::lambda::HttpMessage;
 use idv_callback::lambda::InvocationEvent;
-use idv_callback::local::{HttpMessage, Reply, Site, serve};
+use idvctl::embedded::{Reply, Site, serve};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::aws_endpoint::AwsEndpoint;
-use crate::binaries::{aws, settings, signed_event};
-use crate::world::{approval, with};
+use crate::support::aws_endpoint::AwsEndpoint;
+use crate::support::function::{aws, settings, signed_event};
+use crate::support::world::{approval, with};
 
 /// The private marker of `serde_json`'s `raw_value`, which no reader of ours may take for one of its own.
 const MARKER: &str = "$serde_json::private::RawValue";
@@ -206,7 +207,7 @@ async fn whatever_lambda_hands_over_gets_an_answer_and_a_record() {
     });
     let define = json!({
         "version": "1", "triggerSource": "DefineAuthChallenge_Authentication", "region": "us-east-1",
-        "userPoolId": crate::world::POOL, "userName": "ada", "callerContext": {},
+        "userPoolId": crate::support::world::POOL, "userName": "ada", "callerContext": {},
         "request": { "userAttributes": {}, "session": [], "userNotFound": true }, "response": {},
     });
     let sign_up = with(define.clone(), "triggerSource", json!("PreSignUp_SignUp"));
@@ -277,7 +278,7 @@ async fn what_the_programs_say_is_told() {
         AwsEndpoint::answering(|asked| {
             let ring = asked.target.ends_with("GetSecretValue") && asked.body["SecretId"] == "idv/key-ring";
             Some(if ring {
-                (200, json!({ "SecretString": crate::world::RING }))
+                (200, json!({ "SecretString": crate::support::world::RING }))
             } else {
                 (400, json!({ "__type": "AccessDeniedException", "message": "CANARY" }))
             })

@@ -9,17 +9,17 @@ use idv_callback::assurance::{ASSURANCE_ATTRIBUTES, STAGING_ATTRIBUTES};
 use idv_callback::binding::Binding;
 use idv_callback::clock::SystemClock;
 use idv_callback::envelope::Envelope;
-use idv_callback::local::{HttpMessage, batch_event, rest_event};
+use idv_callback::lambda::{HttpMessage, batch_event, rest_event};
 use idv_callback::ports::{CallbackQueue as _, Clock as _, OutgoingMessage};
 use idv_callback::proofing::Claim;
-use idv_callback::trail::{Entry, Thread, Tracing};
 use idv_callback::verification::{BindingToken, PoolId, UserReference, Username};
+use idvctl::trail::{Entry, Thread, Tracing};
 use serde_json::{Value, json};
 
-use crate::aws_endpoint::{Asked, AwsEndpoint, Said};
-use crate::binaries::{Function, aws, settings};
-use crate::onekosmos::{ANSWER, API_KEY, OPEN, OneKosmos, SESSION, STEP_UP};
-use crate::world::{POOL, RING, World, ring, with};
+use crate::support::aws_endpoint::{Asked, AwsEndpoint, Said};
+use crate::support::function::{Function, aws, settings};
+use crate::support::provider::{ANSWER, API_KEY, OPEN, OneKosmos, SESSION, STEP_UP};
+use crate::support::world::{POOL, RING, World, ring, with};
 
 const CALLBACK_URL: &str = "https://idv.example.com/idv-callback";
 
@@ -1341,10 +1341,10 @@ async fn records_have_the_published_form_and_the_heartbeat_is_answered() {
     let output = rig.function.output();
     let lines: Vec<_> = output.lines().filter(|line| line.contains("\"idv-audit/1\"")).collect();
     assert!(lines.len() >= 10, "{output}");
-    crate::audit_trail::have_the_published_form(&lines);
-    let mut verifier = idv_callback::trail::Verifier::default();
+    crate::support::published_form::have_the_published_form(&lines);
+    let mut verifier = idvctl::trail::Verifier::default();
     for (line, text) in (1..).zip(&lines) {
-        verifier.read(idv_callback::trail::Place { source: "triggers", line }, text.as_bytes());
+        verifier.read(idvctl::trail::Place { source: "triggers", line }, text.as_bytes());
     }
     assert!(verifier.finish(&[]).findings.is_empty());
     // A person's step-ups are on their thread.
@@ -1406,12 +1406,12 @@ async fn an_operator_opens_a_session_for_a_user_who_is_there() {
     })
     .await;
     // Who works is asked of STS: the embedded stack's own answers, by AWS' signature.
-    let dev = crate::senders::Dev::start(&[]);
+    let dev = crate::support::dev::Dev::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ring.json"), RING).unwrap();
     std::fs::write(folder.path().join("1kosmos.json"), json!({ "api_key": API_KEY }).to_string()).unwrap();
     let run = |arguments: &[&str]| {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_idvctl"));
+        let mut command = tokio::process::Command::new(crate::support::function::program("idvctl"));
         command
             .args(["--json", "proof", "start", "--because", "T-1"])
             .args(arguments)
@@ -1419,7 +1419,7 @@ async fn an_operator_opens_a_session_for_a_user_who_is_there() {
             .env_clear()
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "operator")
-            .env("AWS_SECRET_ACCESS_KEY", idv_callback::local::LOCAL_SECRET)
+            .env("AWS_SECRET_ACCESS_KEY", idvctl::embedded::LOCAL_SECRET)
             .env("AWS_ENDPOINT_URL", &endpoint.url)
             .env("AWS_ENDPOINT_URL_STS", &dev.url)
             .env("IDV_KEY_RING_FILE", "ring.json")
@@ -1454,7 +1454,7 @@ async fn an_operator_opens_a_session_for_a_user_who_is_there() {
     assert_eq!(words, ["started", "session_opened", "session_opened", "session_opened"]);
     assert!(records[1]["operator"].as_str().is_some_and(|who| who.contains("operator")), "{}", records[1]);
     assert_eq!((&records[1]["reason"], &records[1]["session_id"]), (&json!("T-1"), &opened["session_id"]));
-    crate::audit_trail::have_the_published_form(&log.lines().collect::<Vec<_>>());
+    crate::support::published_form::have_the_published_form(&log.lines().collect::<Vec<_>>());
     assert!(!log.contains("CANARY") && !log.contains("/session/"), "{log}");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::setup;
+use crate::support::setup;
 
 #[tokio::test]
 async fn a_person_goes_through_the_sample_client_and_a_tampered_one_is_refused() {

@@ -6,7 +6,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::assurance::record::IdvStatus;
-use crate::delivery::hex;
+use crate::hex::hex;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, EventId, Outcome, SessionId, VerificationEvent};
 

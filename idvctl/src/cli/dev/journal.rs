@@ -1,0 +1,82 @@
+//! What `dev` prints while it runs.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use idv_callback::audit::{AuditCode, AuditRecord, Chain};
+use idv_callback::clock::SystemClock;
+use idv_callback::ports::{AuditSink, Clock as _};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::cli::audit_file::AuditFile;
+use crate::output::{self, Output};
+
+/// The audit log: a readable line for each record, or the record itself; and the record in a file, where one is named.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    output: Output,
+    chain: Arc<Chain>,
+    begun: Arc<AtomicBool>,
+    file: Option<Arc<AuditFile>>,
+}
+
+impl Journal {
+    /// A log that begins with its first record.
+    pub(crate) fn new(output: Output, file: Option<&Path>) -> Self {
+        let chain = Arc::new(Chain::new(idv_callback::telemetry::writer("dev", "", SystemClock.now())));
+        let file = file.map(|path| Arc::new(AuditFile::new(path, "dev")));
+        Self { output, chain, begun: Arc::default(), file }
+    }
+
+    fn print(&self, record: &AuditRecord) -> io::Result<()> {
+        self.chain.append(record, |_, line| output::record(&String::from_utf8_lossy(line)))
+    }
+}
+
+impl AuditSink for Journal {
+    fn record(&self, record: &AuditRecord) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            file.record(record)?;
+        }
+        if self.output.is_json() {
+            if !self.begun.swap(true, Ordering::Relaxed) {
+                self.print(&AuditRecord::new(AuditCode::Started, record.at()).detail("dev"))?;
+            }
+            return self.print(record);
+        }
+        let value = serde_json::to_value(record)?;
+        let text = |name: &str| match value.get(name)? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let mut line = ["at", "code", "event", "receipt_id", "user", "reason", "detail"]
+            .iter()
+            .filter_map(|name| text(name))
+            .collect::<Vec<_>>()
+            .join(" ");
+        if let (Some(before), Some(after)) = (text("ial_before"), text("ial_after")) {
+            line = format!("{line} ial {before}->{after}");
+        }
+        if record.confirmed == Some(true) {
+            line.push_str(" confirmed");
+        }
+        if let Some(seconds) = text("retry_in_seconds") {
+            line = format!("{line} again in {seconds} s");
+        }
+        output::record(&line)
+    }
+}
+
+/// Diagnostics of this crate, and no other, on standard error.
+pub(crate) fn start_diagnostics() {
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_target(false);
+    let ours = Targets::new().with_target("idv_callback", Level::INFO);
+    let subscriber = tracing_subscriber::registry().with(layer).with(ours);
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        tracing::debug!("diagnostics had been started before");
+    }
+}

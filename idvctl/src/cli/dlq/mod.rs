@@ -1,0 +1,293 @@
+//! `idvctl dlq`: dead letters, on AWS and, by the same calls, on the embedded stack.
+
+mod apply;
+mod approve;
+mod archive;
+mod archive_file;
+mod correct;
+mod discard;
+mod groups;
+mod list;
+mod listing;
+mod plan;
+mod proposal;
+mod show;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use idv_callback::assurance::Policy;
+use idv_callback::aws::{AwsConnection, CognitoDirectory, MessageQueue};
+use idv_callback::clock::SystemClock;
+use idv_callback::config::{ConfigError, Environment, LocalConfig};
+use idv_callback::key_ring::KeyRing;
+use idv_callback::ports::QueueError;
+use idv_callback::settlement::Pace;
+use idv_callback::verification::PoolId;
+
+use super::keys;
+use super::local::{LIMITS, local_connection};
+use super::operator::OperatorLog;
+use crate::aws::caller_identity;
+use crate::aws::connect;
+use crate::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
+use crate::output::{Failure, Output};
+use crate::ports::DeadLetter;
+use crate::redrive::{Foresight, Selection, scan};
+
+#[derive(Subcommand)]
+pub(crate) enum DlqCommand {
+    /// List the dead letters. Looking leaves every letter as it was.
+    List(list::Options),
+    /// Show all that may be shown of one.
+    Show(show::Options),
+    /// Count them by what they died of: reason, call and error, version.
+    Groups(groups::Options),
+    /// Say that a letter is about another user than the one it names. A second operator must approve it. Changes nothing.
+    Correct(correct::Options),
+    /// Approve another operator's correction, after looking at the letter and at the user. Changes nothing.
+    Approve(approve::Options),
+    /// Choose letters, forecast what would become of each, and write that down. Changes nothing.
+    Plan(plan::Options),
+    /// Carry a plan out: one letter, then five, then the rest. Can be repeated with the same plan.
+    #[command(alias = "replay")]
+    Apply(apply::Options),
+    /// Say what became of each letter of a plan. Exit code 0 only when all ended as forecast.
+    Verify(verify::Options),
+    /// Copy letters into an encrypted file, before SQS drops them.
+    Archive(archive::Options),
+    /// Copy letters into an encrypted file, then delete them.
+    Discard(discard::Options),
+}
+
+impl DlqCommand {
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::List(options) => &options.target,
+            Self::Groups(options) => &options.target,
+            Self::Show(options) => &options.target,
+            Self::Correct(options) => &options.target,
+            Self::Approve(options) => &options.target,
+            Self::Plan(options) => &options.target,
+            Self::Apply(options) => &options.target,
+            Self::Verify(options) => &options.target,
+            Self::Archive(options) => &options.target,
+            Self::Discard(options) => &options.target,
+        }
+    }
+}
+
+/// Which installation.
+#[derive(Args)]
+pub(crate) struct Target {
+    /// The embedded stack of a running `idvctl dev`. [default address: http://127.0.0.1:8787]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "http://127.0.0.1:8787", conflicts_with_all = ["queue_url", "dead_letter_queue_url", "key_ring"])]
+    pub(crate) local: Option<String>,
+    /// The callback queue. [default: $IDV_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) queue_url: Option<String>,
+    /// The dead-letter queue. [default: $IDV_DEAD_LETTER_QUEUE_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) dead_letter_queue_url: Option<String>,
+    /// A user pool that the consumer may write to. Can be given several times. [default: $IDV_USER_POOL_IDS]
+    #[arg(long, value_name = "ID")]
+    pub(crate) user_pool: Vec<String>,
+    /// The secret that holds the key ring, by name or ARN. [default: $IDV_KEY_RING_SECRET_ID]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) key_ring: Option<String>,
+    /// The key ring in a file. [default with --local: $IDV_KEY_RING_FILE, or idv-keys.json]
+    #[arg(long, value_name = "FILE", conflicts_with = "key_ring")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Where the record of what you do is appended to.
+    #[arg(long, default_value = "idv-operator-audit.jsonl", value_name = "FILE")]
+    pub(crate) audit_log: PathBuf,
+}
+
+/// Which letters; what is not said does not choose.
+#[derive(Args)]
+pub(crate) struct SelectionOptions {
+    /// Only those of this reason. Can be given several times.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Vec<String>,
+    /// Only this message. Can be given several times.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Vec<String>,
+    /// Only this group (one user), or what its name begins with. Can be given several times.
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// Only those that died since, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+}
+
+/// The pace of a consumer; four times as many reads. Cognito's quota for reading users is 120 a second for the account.
+const WRITES_PER_SECOND: u32 = 10;
+
+/// The embedded stack's pool, unless told otherwise.
+const LOCAL_POOL: &str = "us-east-1_LocalPool";
+
+pub(crate) async fn run(
+    command: DlqCommand,
+    environment: &Environment,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let desk = Desk::open(command.target(), environment).await?;
+    match &command {
+        DlqCommand::List(options) => list::run(&desk, options, output).await,
+        DlqCommand::Groups(options) => groups::run(&desk, options, output).await,
+        DlqCommand::Show(options) => show::run(&desk, options, output).await,
+        DlqCommand::Correct(options) => correct::run(&desk, options, output).await,
+        DlqCommand::Approve(options) => approve::run(&desk, options, output).await,
+        DlqCommand::Plan(options) => plan::run(&desk, options, output).await,
+        DlqCommand::Apply(options) => apply::run(&desk, options, output).await,
+        DlqCommand::Verify(options) => verify::run(&desk, options, output).await,
+        DlqCommand::Archive(options) => archive::run(&desk, options, output).await,
+        DlqCommand::Discard(options) => discard::run(&desk, options, output).await,
+    }
+}
+
+/// What every operator works with. Who only looks is asked for no more than this: neither for their name nor for the pools.
+struct Desk<'a> {
+    store: MessageQueue,
+    ring: KeyRing,
+    connection: AwsConnection,
+    target: &'a Target,
+    environment: &'a Environment,
+}
+
+impl<'a> Desk<'a> {
+    async fn open(target: &'a Target, environment: &'a Environment) -> Result<Self, Failure> {
+        let (connection, urls) = if let Some(url) = &target.local {
+            (local_connection(url, environment).map_err(|error| wrong(&error))?, local_urls(url))
+        } else {
+            let connection = connect(environment, LIMITS).await.map_err(|error| wrong(&error))?;
+            (connection, aws_urls(target, environment)?)
+        };
+        let secret = target.key_ring.clone().or_else(|| environment.get("IDV_KEY_RING_SECRET_ID"));
+        let secret = secret.filter(|_| target.local.is_none());
+        Ok(Self {
+            store: MessageQueue::new(&connection, &urls.0, &urls.1),
+            ring: keys::stored_ring(secret, target.keys.as_ref(), environment, &connection).await?,
+            connection,
+            target,
+            environment,
+        })
+    }
+
+    /// The letter of this id, if it can be had now.
+    async fn find(&self, id: &str) -> Result<Option<DeadLetter>, Failure> {
+        let mut found = None;
+        let scanned = scan(&self.store, &SystemClock, async |dead: DeadLetter| {
+            if dead.id == id {
+                found = Some(dead);
+            }
+            found.is_none()
+        });
+        scanned.await.map_err(|error| unreachable(&error))?;
+        Ok(found)
+    }
+
+    /// Where it is written down who does what.
+    async fn log(&self) -> Result<OperatorLog, Failure> {
+        let identity = caller_identity(&self.connection).await;
+        let who = identity.map_err(|fault| Failure::unreachable(fault.to_string()))?;
+        Ok(OperatorLog::new(&self.target.audit_log, who))
+    }
+
+    fn users(&self) -> Result<Users, Failure> {
+        let config = LocalConfig::read(self.environment).map_err(|error| wrong(&error))?;
+        // Real pools want a binding unless told otherwise, as the consumer does.
+        let optional =
+            self.target.local.is_some() || self.environment.get("IDV_BINDING").as_deref() == Some("optional");
+        Ok(Users {
+            directory: CognitoDirectory::new(&self.connection),
+            policy: Policy {
+                pools: pools(self.target, self.environment)?,
+                minimum_ial: config.minimum_ial,
+                binding_required: config.binding_required || !optional,
+                event_types: config.event_types,
+            },
+            pace: Pace::per_second(WRITES_PER_SECOND),
+        })
+    }
+}
+
+/// The users, and what the consumer asks of a proof.
+struct Users {
+    directory: CognitoDirectory,
+    policy: Policy,
+    pace: Pace,
+}
+
+impl Users {
+    fn foresight<'a>(&'a self, desk: &'a Desk<'_>) -> Foresight<'a, CognitoDirectory, SystemClock> {
+        Foresight {
+            directory: &self.directory,
+            ring: &desk.ring,
+            policy: &self.policy,
+            pace: &self.pace,
+            clock: &SystemClock,
+        }
+    }
+}
+
+fn wrong(error: &ConfigError) -> Failure {
+    Failure::usage(error.to_string())
+}
+
+fn local_urls(url: &str) -> (String, String) {
+    let queue = |name| format!("{}/local/{name}", url.trim_end_matches('/'));
+    (queue(CALLBACK_QUEUE), queue(DEAD_LETTER_QUEUE))
+}
+
+fn aws_urls(target: &Target, environment: &Environment) -> Result<(String, String), Failure> {
+    let one = |given: &Option<String>, variable: &str, flag: &str| {
+        let found = given.clone().or_else(|| environment.get(variable));
+        found.ok_or_else(|| Failure::usage(format!("which queue? give {flag} or set {variable}; or --local")))
+    };
+    Ok((
+        one(&target.queue_url, "IDV_QUEUE_URL", "--queue-url")?,
+        one(&target.dead_letter_queue_url, "IDV_DEAD_LETTER_QUEUE_URL", "--dead-letter-queue-url")?,
+    ))
+}
+
+fn pools(target: &Target, environment: &Environment) -> Result<Vec<PoolId>, Failure> {
+    let from_environment = || environment.get("IDV_USER_POOL_IDS").unwrap_or_default();
+    let mut names = target.user_pool.clone();
+    if names.is_empty() && target.local.is_some() {
+        names.push(LOCAL_POOL.to_owned());
+    }
+    if names.is_empty() {
+        names = from_environment()
+            .split(',')
+            .map(|id| id.trim().to_owned())
+            .filter(|id| !id.is_empty())
+            .collect();
+    }
+    if names.is_empty() {
+        return Err(Failure::usage(
+            "which user pools does the consumer serve? give --user-pool or set IDV_USER_POOL_IDS",
+        ));
+    }
+    let pool = |id: &String| PoolId::of_real_pool(id);
+    let pools: Result<Vec<_>, _> = names.iter().map(pool).collect();
+    pools.map_err(|_| Failure::usage("--user-pool must be a user pool's id, like us-east-1_AbC123"))
+}
+
+fn selection(options: &SelectionOptions) -> Result<Selection, Failure> {
+    Ok(Selection {
+        reasons: options.reason.clone(),
+        ids: options.id.clone(),
+        groups: options.group.clone(),
+        since: options.since.as_ref().map(|at| keys::moment(Some(at), "--since")).transpose()?,
+        corrections: BTreeMap::new(),
+    })
+}
+
+fn unreachable(error: &QueueError) -> Failure {
+    Failure::unreachable(error.fault().to_string())
+}

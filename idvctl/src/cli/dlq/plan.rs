@@ -1,0 +1,125 @@
+//! `dlq plan`: what would become of letters.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use idv_callback::audit::AuditCode;
+use serde_json::json;
+
+use crate::cli::dlq::listing::{is_complete, remarks, tell};
+use crate::cli::dlq::proposal;
+use crate::cli::dlq::{Desk, SelectionOptions, Target, selection, unreachable};
+use crate::cli::private_file;
+use crate::output::{Failure, Output};
+use crate::ports::{DeadLetterStore as _, Depth};
+use crate::redrive::{Plan, PlannedLetter, Planning, Scanned};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) selection: SelectionOptions,
+    /// Only the letter of this correction, and with it. Its approval is in FILE.approval.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["reason", "id", "group", "since"])]
+    pub(crate) correction: Option<PathBuf>,
+    /// Why: a ticket.
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) because: String,
+    /// Where to write the plan. It names users: the file is readable by you alone. Never overwritten.
+    #[arg(short, long, default_value = "plan.json", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// Letters a second, unless told otherwise: the default of `apply`.
+const RATE: usize = 5;
+
+pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+    let mut selection = selection(&options.selection)?;
+    let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
+    let users = desk.users()?;
+    let log = desk.log().await?;
+    if let Some(path) = &options.correction {
+        let (message_id, correction) = proposal::sealed(desk, (&log, &users), path).await?;
+        selection.ids.push(message_id.clone());
+        selection.corrections.insert(message_id, correction);
+    }
+    let by = (log.who.as_str(), options.because.as_str());
+    let seen = |planning| match planning {
+        Planning::Seen(seen) => tell(seen, depth.messages, output),
+        Planning::Forecast(done, of) => tell(done, of as u64, output),
+    };
+    let made = Plan::make(&desk.store, &users.foresight(desk), &selection, depth.retention, by, seen).await;
+    let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
+    private_file::write_new_json(&options.output, &plan)?;
+
+    let mut record = log.act(AuditCode::Planned, &options.because);
+    record.plan_sha256 = Some(plan.digest().to_owned());
+    record.letters = Some(plan.letters.len());
+    log.write(&record)?;
+
+    report(&plan, &options.output, (depth, scanned), output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Counts the letters by what would become of them.
+fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) -> io::Result<()> {
+    let (depth, scanned) = looked;
+    let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for letter in &plan.letters {
+        let word =
+            if letter.confirms { format!("{}, confirms", letter.forecast) } else { letter.forecast.clone() };
+        *forecasts.entry((word, "is sent")).or_default() += 1;
+    }
+    for letter in &plan.left_out {
+        *forecasts.entry((letter.forecast.clone(), "stays")).or_default() += 1;
+    }
+    let rows = forecasts
+        .iter()
+        .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
+    output.table(&["would become", "so it", "letters"], rows.collect())?;
+    let seconds = plan.letters.len() / RATE;
+    let writes = writes(plan);
+    output.line(format!(
+        "{}: {} letters to send, {writes} writes to Cognito, about {seconds} s at {RATE} letters a second; {} stay",
+        file.display(),
+        plan.letters.len(),
+        plan.left_out.len()
+    ))?;
+    output.note(
+        "each is sent under a new deduplication id: SQS drops none because it saw it within five minutes",
+    );
+    remarks(depth, scanned, output);
+    let forecasts: Vec<_> = forecasts
+        .iter()
+        .map(|((word, what), count)| json!({ "forecast": word, "does": what, "letters": count }))
+        .collect();
+    output.value(&json!({
+        "plan": file,
+        "digest": plan.digest(),
+        "letters": plan.letters.len(),
+        "stay": plan.left_out.len(),
+        "forecasts": forecasts,
+        "writes": writes,
+        "seconds": seconds,
+        "seen": scanned.seen,
+        "in_queue": depth.messages,
+        "complete": is_complete(depth, scanned),
+    }))?;
+    Ok(())
+}
+
+/// How many calls of Cognito's quotas for writing the plan uses.
+fn writes(plan: &Plan) -> usize {
+    let writes = |letter: &PlannedLetter| usize::from(letter.writes()) + usize::from(letter.confirms);
+    plan.letters.iter().map(writes).sum()
+}
+
+pub(crate) fn read(path: &Path) -> Result<Plan, Failure> {
+    let complaint = |error: String| Failure::usage(format!("{}: {error}", path.display()));
+    let json = std::fs::read(path).map_err(|error| complaint(error.to_string()))?;
+    Plan::parse(&json).map_err(complaint)
+}

@@ -1,0 +1,115 @@
+//! `idvctl`: the command line. Exit codes: 0 done, 1 the outcome is no, 2 usage, 3 something could not be reached.
+//!
+//! A subcommand is a file with its options and its `run`, and two lines here.
+#![expect(clippy::doc_markdown, reason = "these comments are the help that people read in a terminal")]
+
+mod audit;
+mod audit_file;
+mod captured;
+mod dev;
+mod dlq;
+mod doctor;
+mod explain;
+mod keys;
+mod local;
+mod operator;
+mod private_file;
+mod proof;
+mod send;
+mod sign;
+mod signing;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use idv_callback::config::Environment;
+
+use crate::output::{self, Failure, Output};
+
+/// Receive, settle and explain identity-proofing callbacks.
+#[derive(Parser)]
+#[command(name = "idvctl", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Print JSON, for machines.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done · 1 the outcome is no · 2 usage · 3 something could not be reached";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Close the whole loop once, in memory: sign-up, callbacks over HTTP, queue, consumer, user pool.
+    Demo,
+    /// Run the front door and the consumer in one process: in memory, or against real AWS.
+    Dev(dev::Options),
+    /// Build, sign and post callbacks.
+    Send(send::Options),
+    /// Print the signature header fields for a body on standard input.
+    Sign(sign::Options),
+    /// Tell whether a captured request is authentic, and under which key.
+    Verify(verify::Options),
+    /// Tell which mistake of the sender explains a refused request.
+    Explain(explain::Options),
+    /// The audit trail: is it whole, did every callback end, what happened to whom, and a page for the auditor.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Dead letters: see what is there, what would become of each, send them back, see what became of them.
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
+    /// Open a proofing session for a user who is there.
+    #[command(subcommand)]
+    Proof(proof::ProofCommand),
+    /// Check an installation on AWS before somebody depends on it: queues, user pool, app clients, functions, key ring,
+    /// clock. Read-only.
+    Doctor(doctor::Options),
+    /// Make, show and change key rings, and count the use of keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the program with the arguments of this process.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.fail(&Failure::unreachable(format!("no async runtime: {error}"))),
+    };
+    let environment = Environment::of_this_process();
+    match runtime.block_on(dispatch(arguments.command, &environment, output)) {
+        Ok(code) => code,
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+async fn dispatch(command: Command, environment: &Environment, output: Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Demo => crate::demo::run(output).await,
+        Command::Dev(options) => dev::run(&options, environment, output).await,
+        Command::Send(options) => send::run(&options, environment, output).await,
+        Command::Sign(options) => sign::run(&options, environment, output),
+        Command::Verify(options) => verify::run(&options, environment, output),
+        Command::Explain(options) => explain::run(&options, environment, output),
+        Command::Audit(command) => audit::run(command, environment, output).await,
+        Command::Dlq(command) => dlq::run(command, environment, output).await,
+        Command::Proof(command) => proof::run(command, environment, output).await,
+        Command::Doctor(options) => doctor::run(&options, environment, output).await,
+        Command::Keys(command) => keys::run(command, environment, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "idvctl", &mut script);
+            output::raw(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

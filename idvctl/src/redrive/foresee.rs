@@ -1,0 +1,135 @@
+//! What would become of a letter if it were sent back now.
+
+use std::collections::HashMap;
+
+use idv_callback::assurance::{Decision, History, Policy, QuarantineReason, Settled, UserRecord, decide};
+use idv_callback::correction::{Correction, Statement};
+use idv_callback::key_ring::KeyRing;
+use idv_callback::ports::{Clock, UserDirectory};
+use idv_callback::settlement::Pace;
+use idv_callback::verification::{UserReference, VerificationEvent};
+
+/// Why a letter is left where it is.
+pub(super) enum Stays {
+    /// It would be a dead letter again, for this reason.
+    Dead(QuarantineReason),
+    /// It cannot be told what would become of it.
+    Unknown(String),
+}
+
+impl Stays {
+    /// In a few words.
+    pub(super) fn word(&self) -> String {
+        match self {
+            Self::Dead(reason) => format!("dead again: {}", reason.code()),
+            Self::Unknown(why) => format!("unknown: {why}"),
+        }
+    }
+}
+
+/// What would become of a letter that is settled.
+pub(super) struct Foreseen {
+    /// The event, with the user that it is about.
+    pub(super) event: VerificationEvent,
+    /// The user's record before it.
+    pub(super) user: Option<UserRecord>,
+    pub(super) outcome: Settled,
+    /// What it adds to the history of the user's sessions.
+    pub(super) adds: History,
+    /// Whether the user would be confirmed.
+    pub(super) confirms: bool,
+}
+
+/// The users that were asked about, as they would be after the letters forecast so far: a letter changes what becomes of the
+/// next one of its user.
+#[derive(Default)]
+pub(super) struct Users(HashMap<String, Option<UserRecord>>);
+
+/// All that a forecast needs.
+pub struct Foresight<'a, D, C> {
+    /// The users.
+    pub directory: &'a D,
+    /// The keys.
+    pub ring: &'a KeyRing,
+    /// What counts as proof, as the consumer has it.
+    pub policy: &'a Policy,
+    /// How fast users are read: the quota is shared with people who sign in.
+    pub pace: &'a Pace,
+    /// The clock.
+    pub clock: &'a C,
+}
+
+impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
+    /// Forecasts one letter, which was opened, as it would be sent: with this correction if there is one.
+    pub(super) async fn of(
+        &self,
+        group_id: &str,
+        opened: Result<&Statement, QuarantineReason>,
+        correction: Option<&Correction>,
+        users: &mut Users,
+    ) -> Result<Foreseen, Stays> {
+        let statement = opened.map_err(Stays::Dead)?;
+        let read = statement.clone().read_again(&self.policy.event_types);
+        if ![statement.group_id(), statement.envelope.group_id(), read.group_id()]
+            .contains(&group_id.to_owned())
+        {
+            return Err(Stays::Unknown("it lies in another user's group".to_owned()));
+        }
+        let statement = match correction {
+            None => read,
+            Some(correction) => read.corrected(correction.clone()),
+        };
+        if statement.tells_no_result() {
+            return Err(Stays::Unknown("its type tells no result now: archive and discard it".to_owned()));
+        }
+        let event = statement.event().map_err(|(reason, _)| Stays::Dead(reason))?;
+        if event.user.pool.is_synthetic() {
+            return Err(Stays::Unknown("a synthetic callback, about nobody".to_owned()));
+        }
+        if !self.policy.pools.contains(&event.user.pool) {
+            return Err(Stays::Dead(QuarantineReason::PoolNotAllowed));
+        }
+        let group = statement.group_id();
+        let user = self.user(&event, &group, users).await.map_err(Stays::Unknown)?;
+        let binding = statement.binding(&self.ring.binding);
+        let facts = statement.facts(&event, user.as_ref(), binding, self.clock.now());
+        match decide(&facts, self.policy) {
+            Decision::Settle(settlement) => {
+                let after = user.as_ref().map(|user| user.after(&settlement));
+                users.0.insert(group, after);
+                let (outcome, confirms) = (settlement.outcome, settlement.confirm);
+                let adds =
+                    History::of(&event, statement.envelope.received_at, settlement.insufficiency.is_some());
+                Ok(Foreseen { event: event.into_owned(), user, outcome, adds, confirms })
+            }
+            Decision::AwaitUser => Err(Stays::Dead(QuarantineReason::UserNotFound)),
+            Decision::Quarantine(reason) => Err(Stays::Dead(reason)),
+        }
+    }
+
+    /// Reads a user, at the pace.
+    ///
+    /// # Errors
+    /// Why the user could not be read.
+    pub async fn read(&self, user: &UserReference) -> Result<Option<UserRecord>, String> {
+        self.pace.read(self.clock).await;
+        match self.directory.find(user).await {
+            Ok(found) => Ok(found),
+            Err(error) => error.into_fault().map_or(Ok(None), |fault| Err(fault.to_string())),
+        }
+    }
+
+    async fn user(
+        &self,
+        event: &VerificationEvent,
+        group: &str,
+        users: &mut Users,
+    ) -> Result<Option<UserRecord>, String> {
+        if let Some(known) = users.0.get(group) {
+            return Ok(known.clone());
+        }
+        let found = self.read(&event.user).await?;
+        users.0.insert(group.to_owned(), found.clone());
+        Ok(found)
+    }
+}

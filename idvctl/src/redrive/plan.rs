@@ -1,0 +1,312 @@
+//! A plan: exactly which letters, what would become of each, for whom and why. It names users, so its file is for its
+//! maker's eyes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use idv_callback::assurance::{History, Settled, UserRecord, UserStatus};
+use idv_callback::audit::{AuditCode, CODE_VERSION, pseudonym};
+use idv_callback::correction::Correction;
+use idv_callback::hex::hex;
+use idv_callback::key_ring::KeyRing;
+use idv_callback::ports::{Clock, QueueError, UserDirectory};
+use idv_callback::timestamp::Timestamp;
+use idv_callback::verification::{PoolId, SessionId, Subject, UserReference, Username};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::foresee::{Foreseen, Foresight, Users};
+use super::scan::{Scanned, scan};
+use super::{Letter, open};
+use crate::ports::{DeadLetter, DeadLetterStore};
+
+/// The form of a plan.
+const SCHEMA: &str = "idv-redrive-plan/1";
+
+/// Which letters a plan is about; what is not said does not choose.
+#[derive(Clone, Default)]
+pub struct Selection {
+    /// These reasons.
+    pub reasons: Vec<String>,
+    /// These message ids.
+    pub ids: Vec<String>,
+    /// These groups, or beginnings of them.
+    pub groups: Vec<String>,
+    /// Dead since then.
+    pub since: Option<Timestamp>,
+    /// What is said of whom these messages are about.
+    pub corrections: BTreeMap<String, Correction>,
+}
+
+impl Selection {
+    /// Whether a letter is chosen.
+    pub fn takes(&self, letter: &Letter) -> bool {
+        let one_of =
+            |list: &[String], fits: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(fits);
+        one_of(&self.reasons, &|reason| *reason == letter.reason)
+            && one_of(&self.ids, &|id| *id == letter.id)
+            && one_of(&self.groups, &|group| letter.group.starts_with(group.as_str()))
+            && self.since.is_none_or(|since| letter.sent_at >= since)
+    }
+}
+
+/// What is to be done, and with what expectation. No `Debug`: it names users.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    schema: String,
+    /// When it was made, RFC 3339.
+    pub made_at: String,
+    /// By whom.
+    pub by: String,
+    /// Why: a ticket.
+    pub because: String,
+    /// By which version of the code the forecast was made.
+    pub version: String,
+    /// The letters to send back, in the order of the queue.
+    pub letters: Vec<PlannedLetter>,
+    /// The letters that stay.
+    pub left_out: Vec<LeftOut>,
+    /// The digest of all that.
+    #[serde(default)]
+    digest: String,
+}
+
+/// A letter to send back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedLetter {
+    /// SQS' message id.
+    pub message_id: String,
+    /// The digest of the message's body.
+    pub body_sha256: String,
+    /// What it died of.
+    pub fingerprint: String,
+    /// The receipt.
+    pub receipt_id: String,
+    /// The user's handle.
+    pub user: String,
+    /// The user's pseudonym in the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pseudonym: Option<String>,
+    /// The user's pool.
+    pub user_pool: String,
+    /// The user's name.
+    pub username: String,
+    /// The event.
+    pub event_id: String,
+    /// When it happened.
+    pub occurred_at: String,
+    /// What it adds to the history of the user's sessions, in the form of `custom:idv_history`.
+    #[serde(default)]
+    pub adds: String,
+    /// A keyed digest of the user's record when the plan was made.
+    pub user_state: String,
+    /// What would become of it.
+    pub forecast: String,
+    /// Whether that confirms the user.
+    pub confirms: bool,
+    /// The sealed correction that it is sent with: the user above is not the one that the callback names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<String>,
+}
+
+/// A letter that stays where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// SQS' message id.
+    pub message_id: String,
+    /// What it died of.
+    pub fingerprint: String,
+    /// Why it would not help to send it.
+    pub forecast: String,
+}
+
+impl PlannedLetter {
+    /// The user.
+    pub fn reference(&self) -> Option<UserReference> {
+        let pool = PoolId::new(&self.user_pool).ok()?;
+        Some(UserReference { pool, username: Username::new(&self.username).ok()? })
+    }
+
+    /// What it adds to the history of the user's sessions.
+    pub(super) fn adds(&self) -> Option<History> {
+        History::parse(&self.adds)
+    }
+
+    /// Whether its outcome cannot be seen on the user.
+    pub fn leaves_no_trace(&self) -> bool {
+        !self.writes() && !self.confirms
+    }
+
+    /// Whether its outcome writes anything.
+    pub fn writes(&self) -> bool {
+        ![Settled::Duplicate, Settled::Superseded, Settled::Unclaimed, Settled::Skipped]
+            .map(word)
+            .contains(&self.forecast.as_str())
+    }
+}
+
+/// How far a plan has come.
+#[derive(Clone, Copy, Debug)]
+pub enum Planning {
+    /// So many letters were seen.
+    Seen(usize),
+    /// So many of so many that were chosen were forecast.
+    Forecast(usize, usize),
+}
+
+impl Plan {
+    /// Looks through the dead letters and forecasts those that are chosen. The queue keeps letters for so long; `watch` is told
+    /// of each.
+    ///
+    /// # Errors
+    /// [`QueueError`] when the queue cannot be asked.
+    pub async fn make<S: DeadLetterStore, D: UserDirectory, C: Clock>(
+        store: &S,
+        foresight: &Foresight<'_, D, C>,
+        selection: &Selection,
+        retention: Duration,
+        (by, because): (&str, &str),
+        mut watch: impl FnMut(Planning),
+    ) -> Result<(Self, Scanned), QueueError> {
+        let ring = foresight.ring;
+        let mut chosen = Vec::new();
+        let mut seen = 0;
+        let scanned = scan(store, foresight.clock, async |dead: DeadLetter| {
+            seen += 1;
+            watch(Planning::Seen(seen));
+            let opened = open(&dead, ring);
+            let letter = Letter::of(&dead, opened.as_ref().ok(), retention);
+            if selection.takes(&letter) {
+                chosen.push((letter, opened));
+            }
+            true
+        })
+        .await?;
+        // Users are read when no letter is held any more: that takes as long as their number and the quota say.
+        let (mut letters, mut left_out, mut users) = (Vec::new(), Vec::new(), Users::default());
+        let total = chosen.len();
+        for (index, (letter, opened)) in chosen.into_iter().enumerate() {
+            watch(Planning::Forecast(index + 1, total));
+            let correction = selection.corrections.get(&letter.id);
+            let opened = opened.as_ref().map_err(|reason| *reason);
+            match foresight.of(&letter.group, opened, correction, &mut users).await {
+                Ok(foreseen) => letters.push(planned(&letter, &foreseen, correction, ring)),
+                Err(stays) => left_out.push(LeftOut {
+                    message_id: letter.id,
+                    fingerprint: letter.fingerprint,
+                    forecast: stays.word(),
+                }),
+            }
+        }
+        let plan = Self {
+            schema: SCHEMA.to_owned(),
+            made_at: foresight.clock.now().to_string(),
+            by: by.to_owned(),
+            because: because.to_owned(),
+            version: CODE_VERSION.to_owned(),
+            letters,
+            left_out,
+            digest: String::new(),
+        };
+        let digest = plan.computed_digest();
+        Ok((Self { digest, ..plan }, scanned))
+    }
+
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// What is wrong with it: not a plan, another version's, or changed by hand.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        let plan: Self = serde_json::from_slice(json).map_err(|error| {
+            // The message of a JSON error can quote the text; its place cannot.
+            format!("it is no plan of this version (line {}, column {})", error.line(), error.column())
+        })?;
+        if plan.schema != SCHEMA {
+            return Err(format!("its schema is not {SCHEMA}"));
+        }
+        if plan.digest != plan.computed_digest() {
+            return Err("it was changed after it was made; make a new one".to_owned());
+        }
+        Ok(plan)
+    }
+
+    /// The digest of the plan.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The name of the run: the same for each attempt to carry out this plan.
+    pub fn run(&self) -> String {
+        format!("run_{}", self.digest.chars().take(16).collect::<String>())
+    }
+
+    fn computed_digest(&self) -> String {
+        let bare = Self { digest: String::new(), ..self.clone() };
+        let json = serde_json::to_vec(&bare).unwrap_or_default();
+        hex(&Sha256::digest(json))
+    }
+}
+
+/// One letter that was chosen.
+fn planned(
+    letter: &Letter,
+    foreseen: &Foreseen,
+    correction: Option<&Correction>,
+    ring: &KeyRing,
+) -> PlannedLetter {
+    let event = &foreseen.event;
+    let sub = foreseen.user.as_ref().and_then(|user| user.sub.as_deref());
+    PlannedLetter {
+        message_id: letter.id.clone(),
+        body_sha256: letter.body_sha256.clone(),
+        fingerprint: letter.fingerprint.clone(),
+        receipt_id: letter.receipt.clone().unwrap_or_default(),
+        user: super::handle(&event.user),
+        pseudonym: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
+        user_pool: event.user.pool.as_str().to_owned(),
+        username: event.user.username.as_str().to_owned(),
+        event_id: event.event_id.to_string(),
+        occurred_at: event.occurred_at.to_string(),
+        adds: foreseen.adds.to_string(),
+        user_state: user_state(ring, foreseen.user.as_ref()),
+        forecast: word(foreseen.outcome).to_owned(),
+        confirms: foreseen.confirms,
+        correction: correction.map(|correction| correction.sealed().to_owned()),
+    }
+}
+
+/// An outcome's word, as the audit log has it.
+fn word(outcome: Settled) -> &'static str {
+    AuditCode::Settled(outcome).code_and_word().1
+}
+
+/// A digest of all that a decision depends on in a user's record, keyed, so that it tells nobody what that is.
+pub(super) fn user_state(ring: &KeyRing, user: Option<&UserRecord>) -> String {
+    let text = user.map_or_else(String::new, |user| {
+        let status = match user.status {
+            UserStatus::Unconfirmed => "unconfirmed",
+            UserStatus::Confirmed => "confirmed",
+            UserStatus::Other => "other",
+        };
+        let assurance = user.assurance.as_ref().map_or_else(
+            |unreadable| format!("unreadable {}", unreadable.attribute),
+            |assurance| {
+                let subject = assurance.subject.as_ref().map(Subject::as_str).unwrap_or_default();
+                let session = assurance.session.as_ref().map(SessionId::as_str).unwrap_or_default();
+                let receipt = assurance.receipt.as_ref().map(ToString::to_string).unwrap_or_default();
+                let history = assurance.history.as_ref().map(ToString::to_string).unwrap_or_default();
+                let disabled = if user.enabled { "" } else { "disabled" };
+                format!(
+                    "{disabled}{subject}\n{session}\n{receipt}\n{history}\n{:?}\n{:?}",
+                    assurance.ial, assurance.status
+                )
+            },
+        );
+        format!("{status}\n{}\n{}\n{assurance}", user.created_at, user.username.as_str())
+    });
+    let tag = ring.audit.secret.mac(&[b"idv-callback/user-state/1\n", text.as_bytes()]);
+    hex(&tag.to_bytes()).chars().take(32).collect()
+}

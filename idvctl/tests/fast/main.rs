@@ -1,0 +1,22 @@
+//! The fast tier of `idvctl`: pure Rust, in one process, over the embedded stack. See CONTRIBUTING.md.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::format_collect,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and a table of cases is as long as it is"
+)]
+
+#[path = "../../../tests/it/support/mod.rs"]
+mod support;
+
+mod preflight;
+mod redrive;

@@ -1,0 +1,110 @@
+//! An operator at a stack that runs: what they type, and what comes back.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue};
+use idv_callback::ports::{CallbackQueue as _, OutgoingMessage};
+use idvctl::embedded::DEAD_LETTER_QUEUE;
+use serde_json::{Value, json};
+
+use crate::support::aws_endpoint::environment;
+use crate::support::dev::Dev;
+use crate::support::world::{World, approval, with_metadata};
+
+/// A stack that runs, and what an operator types.
+pub(crate) struct Operator {
+    pub(crate) dev: Dev,
+}
+
+impl Operator {
+    pub(crate) fn new(environment: &[(&str, &str)]) -> Self {
+        Self { dev: Dev::start(environment) }
+    }
+
+    /// With more arguments to `dev`.
+    pub(crate) fn listening(arguments: &[&str]) -> Self {
+        Self { dev: Dev::listening(&[&["127.0.0.1:0"], arguments].concat(), &[]) }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.dev.folder.path()
+    }
+
+    pub(crate) fn idvctl(&self, arguments: &[&str]) -> Output {
+        self.idvctl_as("olga", arguments)
+    }
+
+    pub(crate) fn idvctl_as(&self, who: &str, arguments: &[&str]) -> Output {
+        let local = format!("--local={}", self.dev.url);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idvctl"));
+        command.args(arguments).args([local.as_str(), "--keys", "ring.json"]).current_dir(self.folder());
+        command.env("USER", who).output().unwrap()
+    }
+
+    /// A letter that died of a fault that is mended by now: what the callback function sealed, in the dead-letter queue.
+    pub(crate) async fn put(&self, callback: &Value) {
+        let body = callback.to_string().into_bytes();
+        let world = World::new();
+        let id = callback["event_id"].as_str().unwrap();
+        let answer = world.intake().answer(&world.signed(id, &body), world.deadline(10)).await;
+        assert_eq!(answer.status, 202);
+        let message = world.queues.callbacks.messages().pop().unwrap();
+        let connection =
+            AwsConnection::of_function(&environment(&self.dev.url), CallLimits::CALLBACK).unwrap();
+        let queue = SqsQueue::new(&connection, &format!("{}/local/{DEAD_LETTER_QUEUE}", self.dev.url));
+        let attributes = [
+            ("idv-reason", "confirm_refused"),
+            ("idv-detail", "AdminConfirmSignUp: UserLambdaValidationException"),
+        ];
+        let letter = OutgoingMessage {
+            body: message.body,
+            group_id: message.group_id,
+            deduplication_id: id.to_owned(),
+            attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        };
+        queue.send(letter).await.unwrap();
+    }
+
+    pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.idvctl(&[&["--json", "dlq"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout);
+        let value = serde_json::from_str(&text);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        (
+            output.status.code().unwrap(),
+            value.unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}{complaint}")),
+        )
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder().join(name)).unwrap()
+    }
+
+    pub(crate) fn post(&self, callback: &Value) {
+        let file = self.folder().join("callback.json");
+        std::fs::write(&file, callback.to_string()).unwrap();
+        let url = format!("{}/idv-callback", self.dev.url);
+        let sent = Command::new(env!("CARGO_BIN_EXE_idvctl"))
+            .args(["send", "--url", &url, "--keys", "ring.json", "--body", file.to_str().unwrap()])
+            .current_dir(self.folder())
+            .output()
+            .unwrap();
+        assert!(sent.status.success(), "{sent:?}");
+    }
+
+    /// Waits until so many are dead.
+    pub(crate) fn dead(&self, count: u64) {
+        for _ in 0..100 {
+            if self.json(&["list"]).1["dead_letters"] == count {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{count} dead letters were expected: {}", self.json(&["list"]).1);
+    }
+}
+
+pub(crate) fn local(username: &str, event_id: &str, at: u32) -> Value {
+    with_metadata(approval(username, event_id, at), "cognito_user_pool", json!("us-east-1_LocalPool"))
+}
