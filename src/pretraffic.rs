@@ -124,7 +124,7 @@ impl<V: FunctionVersions, S: KeyStore, C: Clock> PreTraffic<V, S, C> {
         let message = self.sealed(ring, id)?;
         let invoked = self.versions.invoke(&self.consumer, &batch_event(&[message])).await;
         let invoked = invoked.map_err(|fault| fault.to_string())?;
-        let (code, _) = AuditCode::Probed.code_and_word();
+        let code = AuditCode::Probed.code();
         if invoked.answer != json!({ "batchItemFailures": [] }) {
             return Err("was not settled".to_owned());
         }

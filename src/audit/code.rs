@@ -1,5 +1,6 @@
 //! What happened, as a code that never changes its meaning.
 
+use super::metric::Metric;
 use crate::assurance::Settled;
 
 /// What happened. The codes never change their meaning; a new meaning gets a new code.
@@ -77,178 +78,148 @@ pub enum AuditCode {
     FederationUnreadable,
 }
 
-impl AuditCode {
-    /// Every code, for tables and tests.
-    pub const ALL: [Self; 43] = [
-        Self::Started,
-        Self::Alive,
-        Self::Stopped,
-        Self::Accepted,
-        Self::AcceptedUnreadable,
-        Self::Asserted,
-        Self::Ignored,
-        Self::SenderTest,
-        Self::Refused,
-        Self::Rejected,
-        Self::Deferred,
-        Self::Settled(Settled::Applied),
-        Self::Settled(Settled::Recorded),
-        Self::Settled(Settled::Insufficient),
-        Self::Settled(Settled::Revoked),
-        Self::Settled(Settled::Noted),
-        Self::Settled(Settled::Superseded),
-        Self::Settled(Settled::Duplicate),
-        Self::Settled(Settled::Unclaimed),
-        Self::Settled(Settled::Skipped),
-        Self::Probed,
-        Self::Quarantined,
-        Self::Retried,
-        Self::Misconfigured,
-        Self::Left,
-        Self::Planned,
-        Self::Redriven,
-        Self::RedriveEnded,
-        Self::CorrectionProposed,
-        Self::CorrectionApproved,
-        Self::CorrectionSealed,
-        Self::Archived,
-        Self::Discarded,
-        Self::SessionOpened,
-        Self::SignUpRefused,
-        Self::SignUpUnproofed,
-        Self::SessionWithheld,
-        Self::StepUpStarted,
-        Self::StepUpPassed,
-        Self::StepUpPending,
-        Self::StepUpFailed,
-        Self::StepUpRefused,
-        Self::FederationUnreadable,
-    ];
-
-    /// The code and its word.
-    pub fn code_and_word(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Started => ("IDV0001", "started"),
-            Self::Alive => ("IDV0002", "alive"),
-            Self::Stopped => ("IDV0003", "stopped"),
-            Self::Accepted => ("IDV1001", "accepted"),
-            Self::AcceptedUnreadable => ("IDV1002", "accepted_unreadable"),
-            Self::Asserted => ("IDV1003", "asserted"),
-            Self::Ignored => ("IDV1004", "ignored"),
-            Self::SenderTest => ("IDV1005", "sender_test"),
-            Self::Refused => ("IDV1101", "refused"),
-            Self::Rejected => ("IDV1102", "rejected"),
-            Self::Deferred => ("IDV1201", "deferred"),
-            Self::Settled(Settled::Applied) => ("IDV2001", "applied"),
-            Self::Settled(Settled::Recorded) => ("IDV2002", "recorded"),
-            Self::Settled(Settled::Insufficient) => ("IDV2003", "insufficient"),
-            Self::Settled(Settled::Revoked) => ("IDV2004", "revoked"),
-            Self::Settled(Settled::Noted) => ("IDV2005", "noted"),
-            Self::Settled(Settled::Superseded) => ("IDV2006", "superseded"),
-            Self::Settled(Settled::Duplicate) => ("IDV2007", "duplicate"),
-            Self::Probed => ("IDV2008", "probed"),
-            Self::Settled(Settled::Unclaimed) => ("IDV2009", "unclaimed"),
-            Self::Settled(Settled::Skipped) => ("IDV2010", "skipped"),
-            Self::Quarantined => ("IDV2101", "quarantined"),
-            Self::Retried => ("IDV2201", "retried"),
-            Self::Misconfigured => ("IDV2202", "misconfigured"),
-            Self::Left => ("IDV2203", "left"),
-            Self::Planned => ("IDV3001", "planned"),
-            Self::Redriven => ("IDV3002", "redriven"),
-            Self::RedriveEnded => ("IDV3003", "redrive_ended"),
-            Self::CorrectionProposed => ("IDV3004", "correction_proposed"),
-            Self::CorrectionApproved => ("IDV3005", "correction_approved"),
-            Self::CorrectionSealed => ("IDV3006", "correction_sealed"),
-            Self::Archived => ("IDV3101", "archived"),
-            Self::Discarded => ("IDV3102", "discarded"),
-            Self::SessionOpened => ("IDV4001", "session_opened"),
-            Self::SignUpRefused => ("IDV4002", "sign_up_refused"),
-            Self::SignUpUnproofed => ("IDV4003", "sign_up_unproofed"),
-            Self::SessionWithheld => ("IDV4004", "session_withheld"),
-            Self::StepUpStarted => ("IDV4101", "step_up_started"),
-            Self::StepUpPassed => ("IDV4102", "step_up_passed"),
-            Self::StepUpPending => ("IDV4103", "step_up_pending"),
-            Self::StepUpFailed => ("IDV4104", "step_up_failed"),
-            Self::StepUpRefused => ("IDV4105", "step_up_refused"),
-            Self::FederationUnreadable => ("IDV4201", "federation_unreadable"),
-        }
-    }
-
-    /// The code's meaning in a sentence, for tables.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::Started => "A writer of this log begins: its first record.",
-            Self::Alive => "A writer that had said nothing for some minutes is there.",
-            Self::Stopped => "A writer ends: its last record.",
-            Self::Accepted => "A callback was authenticated, read, and stored on the queue.",
-            Self::AcceptedUnreadable => {
-                "A callback was authenticated and stored on the queue; its body cannot be read."
-            }
-            Self::Asserted => {
-                "A result fetched from 1Kosmos, or asserted in a federated sign-in, was stored on the queue."
-            }
-            Self::Ignored => {
-                "An authentic callback tells no result, by its type: it was recorded, and changes nobody."
-            }
-            Self::SenderTest => {
-                "An authentic callback is a sender's test: it was recorded, and changes nobody."
-            }
-            Self::Refused => "A callback was not authenticated. Nothing of it was kept.",
-            Self::Rejected => "A request was no callback: its path, method, type, size or encoding.",
-            Self::Deferred => "A callback could not be taken in; the sender was asked to send it again.",
-            Self::Probed => "A synthetic callback came through; it is about nobody.",
-            Self::Settled(outcome) => meaning_of(outcome),
-            Self::Quarantined => "No rule settles it: the message is among the dead letters.",
-            Self::Retried => "A fault that passes: the message goes back to the queue.",
-            Self::Misconfigured => "A fault that an operator must mend: the message goes back to the queue.",
-            Self::Left => "Untried: too little time, or behind one of the same user's that failed.",
-            Self::Planned => "An operator chose dead letters and forecast what would become of each.",
-            Self::Redriven => "An operator sends a dead letter back to the queue.",
-            Self::RedriveEnded => "An operator's run through a plan ended.",
-            Self::CorrectionProposed => {
-                "An operator says that a dead letter is about another user than the one it names."
-            }
-            Self::CorrectionApproved => "A second operator approves that.",
-            Self::CorrectionSealed => "The approved correction became part of a plan.",
-            Self::Archived => "An operator copied dead letters into an archive.",
-            Self::Discarded => "An operator deleted a dead letter that is in an archive.",
-            Self::SessionOpened => {
-                "A proofing session was opened: at a sign-up, for its user, or by an operator."
-            }
-            Self::SignUpRefused => "A sign-up was refused.",
-            Self::SignUpUnproofed => {
-                "1Kosmos was not to be had: a sign-up was let through without a session."
-            }
-            Self::SessionWithheld => {
-                "Somebody asked for a proofing session and did not show that it is theirs."
-            }
-            Self::StepUpStarted => "A biometric challenge was started in a sign-in.",
-            Self::StepUpPassed => "The challenge was answered by the proofed person.",
-            Self::StepUpPending => "The challenge had not been answered yet; it can be asked again.",
-            Self::StepUpFailed => "The challenge was not answered by the proofed person.",
-            Self::StepUpRefused => "A sign-in with step-up ended without tokens.",
-            Self::FederationUnreadable => "A federated sign-in told its assurance in no form that is known.",
-        }
-    }
+/// What is said of a code.
+struct Row {
+    code: &'static str,
+    word: &'static str,
+    counts: &'static [Metric],
+    meaning: &'static str,
 }
 
-fn meaning_of(outcome: Settled) -> &'static str {
-    match outcome {
-        Settled::Applied => "The approval was written onto the user, who is confirmed.",
-        Settled::Recorded => "No approval: that was written onto the user, who has none.",
-        Settled::Insufficient => {
-            "The approval does not reach what the policy asks for: only its status was written."
+/// The table of all codes. A variant without a row does not compile, and what has a row is in [`AuditCode::ALL`].
+macro_rules! codes {
+    ($($kind:ident $(($settled:path))? = $code:literal $word:literal counts [$($metric:ident),*] $meaning:literal;)*) => {
+        impl AuditCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$kind $(($settled))?),*];
+
+            fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$kind $(($settled))? => &Row {
+                        code: $code,
+                        word: $word,
+                        counts: &[$(Metric::$metric),*],
+                        meaning: $meaning,
+                    },)*
+                }
+            }
         }
-        Settled::Revoked => "The approval that stood was taken back.",
-        Settled::Noted => {
-            "It changes nothing of where the user stands, and is remembered: it may matter later."
-        }
-        Settled::Superseded => "Its session had said something that counts more: nothing was written.",
-        Settled::Duplicate => "This very event had been applied: nothing was written.",
-        Settled::Unclaimed => {
-            "A session of nobody who is here, which gives nobody anything: nothing was written."
-        }
-        Settled::Skipped => "Its type tells no result, as the operator has said: nothing was written.",
+    };
+}
+
+codes! {
+    Started = "IDV0001" "started" counts []
+        "A writer of this log begins: its first record.";
+    Alive = "IDV0002" "alive" counts []
+        "A writer that had said nothing for some minutes is there.";
+    Stopped = "IDV0003" "stopped" counts []
+        "A writer ends: its last record.";
+    Accepted = "IDV1001" "accepted" counts [Received, Accepted, Enqueued, KeyUse]
+        "A callback was authenticated, read, and stored on the queue.";
+    AcceptedUnreadable = "IDV1002" "accepted_unreadable" counts [Received, AcceptedUnreadable, Enqueued, KeyUse]
+        "A callback was authenticated and stored on the queue; its body cannot be read.";
+    Asserted = "IDV1003" "asserted" counts [Asserted, Enqueued]
+        "A result fetched from 1Kosmos, or asserted in a federated sign-in, was stored on the queue.";
+    Ignored = "IDV1004" "ignored" counts [Received, Accepted, Ignored, KeyUse]
+        "An authentic callback tells no result, by its type: it was recorded, and changes nobody.";
+    SenderTest = "IDV1005" "sender_test" counts [Received, SenderTest, KeyUse]
+        "An authentic callback is a sender's test: it was recorded, and changes nobody.";
+    Refused = "IDV1101" "refused" counts [Received, Refused]
+        "A callback was not authenticated. Nothing of it was kept.";
+    Rejected = "IDV1102" "rejected" counts [Received, Rejected]
+        "A request was no callback: its path, method, type, size or encoding.";
+    Deferred = "IDV1201" "deferred" counts [Received, Deferred]
+        "A callback could not be taken in; the sender was asked to send it again.";
+    Settled(Settled::Applied) = "IDV2001" "applied" counts [Applied]
+        "The approval was written onto the user, who is confirmed.";
+    Settled(Settled::Recorded) = "IDV2002" "recorded" counts [Recorded]
+        "No approval: that was written onto the user, who has none.";
+    Settled(Settled::Insufficient) = "IDV2003" "insufficient" counts [Insufficient]
+        "The approval does not reach what the policy asks for: only its status was written.";
+    Settled(Settled::Revoked) = "IDV2004" "revoked" counts [Revoked]
+        "The approval that stood was taken back.";
+    Settled(Settled::Noted) = "IDV2005" "noted" counts [Noted]
+        "It changes nothing of where the user stands, and is remembered: it may matter later.";
+    Settled(Settled::Superseded) = "IDV2006" "superseded" counts [Superseded]
+        "Its session had said something that counts more: nothing was written.";
+    Settled(Settled::Duplicate) = "IDV2007" "duplicate" counts [Duplicate]
+        "This very event had been applied: nothing was written.";
+    Probed = "IDV2008" "probed" counts [Probed]
+        "A synthetic callback came through; it is about nobody.";
+    Settled(Settled::Unclaimed) = "IDV2009" "unclaimed" counts [Unclaimed]
+        "A session of nobody who is here, which gives nobody anything: nothing was written.";
+    Settled(Settled::Skipped) = "IDV2010" "skipped" counts [Skipped]
+        "Its type tells no result, as the operator has said: nothing was written.";
+    Quarantined = "IDV2101" "quarantined" counts [Quarantined]
+        "No rule settles it: the message is among the dead letters.";
+    Retried = "IDV2201" "retried" counts [Retried]
+        "A fault that passes: the message goes back to the queue.";
+    Misconfigured = "IDV2202" "misconfigured" counts [Misconfigured]
+        "A fault that an operator must mend: the message goes back to the queue.";
+    Left = "IDV2203" "left" counts [Left]
+        "Untried: too little time, or behind one of the same user's that failed.";
+    Planned = "IDV3001" "planned" counts []
+        "An operator chose dead letters and forecast what would become of each.";
+    Redriven = "IDV3002" "redriven" counts []
+        "An operator sends a dead letter back to the queue.";
+    RedriveEnded = "IDV3003" "redrive_ended" counts []
+        "An operator's run through a plan ended.";
+    CorrectionProposed = "IDV3004" "correction_proposed" counts []
+        "An operator says that a dead letter is about another user than the one it names.";
+    CorrectionApproved = "IDV3005" "correction_approved" counts []
+        "A second operator approves that.";
+    CorrectionSealed = "IDV3006" "correction_sealed" counts []
+        "The approved correction became part of a plan.";
+    Archived = "IDV3101" "archived" counts []
+        "An operator copied dead letters into an archive.";
+    Discarded = "IDV3102" "discarded" counts []
+        "An operator deleted a dead letter that is in an archive.";
+    SessionOpened = "IDV4001" "session_opened" counts [SessionOpened]
+        "A proofing session was opened: at a sign-up, for its user, or by an operator.";
+    SignUpRefused = "IDV4002" "sign_up_refused" counts [SignUpRefused]
+        "A sign-up was refused.";
+    SignUpUnproofed = "IDV4003" "sign_up_unproofed" counts [SignUpUnproofed]
+        "1Kosmos was not to be had: a sign-up was let through without a session.";
+    SessionWithheld = "IDV4004" "session_withheld" counts [SessionWithheld]
+        "Somebody asked for a proofing session and did not show that it is theirs.";
+    StepUpStarted = "IDV4101" "step_up_started" counts [StepUpStarted]
+        "A biometric challenge was started in a sign-in.";
+    StepUpPassed = "IDV4102" "step_up_passed" counts [StepUpPassed]
+        "The challenge was answered by the proofed person.";
+    StepUpPending = "IDV4103" "step_up_pending" counts [StepUpPending]
+        "The challenge had not been answered yet; it can be asked again.";
+    StepUpFailed = "IDV4104" "step_up_failed" counts [StepUpFailed]
+        "The challenge was not answered by the proofed person.";
+    StepUpRefused = "IDV4105" "step_up_refused" counts [StepUpFailed]
+        "A sign-in with step-up ended without tokens.";
+    FederationUnreadable = "IDV4201" "federation_unreadable" counts [FederationUnreadable]
+        "A federated sign-in told its assurance in no form that is known.";
+}
+
+impl AuditCode {
+    /// The code: `IDV1001`.
+    pub fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// The event in a word: `accepted`.
+    pub fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// What it means, in a sentence.
+    pub fn meaning(self) -> &'static str {
+        self.row().meaning
+    }
+
+    /// What is counted of it, whatever else its record says. What operators do is not counted by functions.
+    pub fn counts(self) -> &'static [Metric] {
+        self.row().counts
+    }
+
+    /// The code that is written like this; none where this version does not know it.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.code() == code)
     }
 }
 
@@ -258,9 +229,11 @@ mod tests {
 
     #[test]
     fn no_two_events_share_a_code_or_a_word() {
-        let pairs: Vec<_> = AuditCode::ALL.iter().map(|code| code.code_and_word()).collect();
-        for (index, (code, word)) in pairs.iter().enumerate() {
-            assert!(pairs.iter().skip(index + 1).all(|(c, w)| c != code && w != word), "{code} {word}");
+        for (index, one) in AuditCode::ALL.iter().enumerate() {
+            assert_eq!(AuditCode::parse(one.code()), Some(*one));
+            for other in AuditCode::ALL.iter().skip(index + 1) {
+                assert!(one.code() != other.code() && one.word() != other.word(), "{one:?} {other:?}");
+            }
         }
     }
 }

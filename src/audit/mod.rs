@@ -7,12 +7,14 @@
 mod chain;
 mod code;
 mod facts;
+mod metric;
 
 use serde::Serialize;
 
 pub use chain::{Chain, HEARTBEAT, NO_RECORD};
 pub use code::AuditCode;
 pub use facts::{ApprovalFacts, DecisionFacts, UserFacts};
+pub use metric::Metric;
 
 use crate::assurance::QuarantineReason;
 use crate::correction::Statement;
@@ -138,7 +140,7 @@ impl AuditRecord {
     /// A record of this, now.
     pub fn new(code: AuditCode, at: Timestamp) -> Self {
         let kind = code;
-        let (code, event) = kind.code_and_word();
+        let (code, event) = (kind.code(), kind.word());
         Self {
             kind,
             when: at,

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use idv_callback::assurance::QuarantineReason;
+use idv_callback::audit::Metric;
 use idv_callback::audit::{AuditCode, AuditRecord};
-use idv_callback::metrics::{Metric, embedded, of};
+use idv_callback::metrics::{embedded, of};
 use idv_callback::timestamp::Timestamp;
 use serde_json::{Value, json};
 

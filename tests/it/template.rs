@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use idv_callback::assurance::{
     ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGED_IAL, STAGED_SUBJECT, STAGING_ATTRIBUTES,
 };
+use idv_callback::audit::Metric;
 use idv_callback::config::{
     CallbackConfig, ConsumerConfig, Environment, PreTrafficConfig, SessionConfig, TriggersConfig,
 };
-use idv_callback::metrics::Metric;
 use idv_callback::proofing::STEP_UP_SECONDS;
 use idv_callback::triggers::session;
 use idv_callback::{intake, settlement, triggers};

@@ -1359,7 +1359,7 @@ async fn records_have_the_published_form_and_the_heartbeat_is_answered() {
     for entry in entries {
         tracing.second(entry, &mut thread);
     }
-    let told: Vec<_> = thread.in_order().iter().map(|entry| entry.event.clone()).collect();
+    let told: Vec<_> = thread.in_order().iter().map(|entry| entry.code.word().to_owned()).collect();
     let expected =
         ["step_up_started", "step_up_pending", "step_up_passed", "step_up_failed", "step_up_refused"];
     assert_eq!(told, expected);

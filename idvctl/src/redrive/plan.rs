@@ -280,7 +280,7 @@ fn planned(
 
 /// An outcome's word, as the audit log has it.
 fn word(outcome: Settled) -> &'static str {
-    AuditCode::Settled(outcome).code_and_word().1
+    AuditCode::Settled(outcome).word()
 }
 
 /// A digest of all that a decision depends on in a user's record, keyed, so that it tells nobody what that is.

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use idv_callback::audit::DecisionFacts;
+use idv_callback::audit::{AuditCode, DecisionFacts};
 use idv_callback::timestamp::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+use super::codes::{Reading, reading};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +64,9 @@ pub(super) struct Link<'a> {
 /// A record.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Entry {
-    /// The stable code.
-    pub code: String,
-    /// What happened, in a word.
-    pub event: String,
+    /// What happened.
+    #[serde(deserialize_with = "known_code")]
+    pub code: AuditCode,
     /// When, RFC 3339.
     pub at: String,
     /// The version of the code that wrote it.
@@ -143,6 +144,16 @@ impl Entry {
         serde_json::from_slice(record).ok()
     }
 
+    /// What its code is to the readers.
+    pub(super) fn reading(&self) -> Reading {
+        reading(self.code)
+    }
+
+    /// What happened and why, in a sentence.
+    pub fn sentence(&self) -> String {
+        (self.reading().sentence)(self)
+    }
+
     /// When.
     pub fn when(&self) -> Option<Timestamp> {
         Timestamp::parse(&self.at).ok()
@@ -157,4 +168,10 @@ impl Entry {
 /// What a writer is.
 pub(super) fn process(writer: &str) -> &str {
     writer.split('/').next().unwrap_or(writer)
+}
+
+/// A code that this version does not know makes a record that it cannot read, and not one that it passes over.
+fn known_code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AuditCode, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    AuditCode::parse(&text).ok_or_else(|| serde::de::Error::custom("a code that is not known"))
 }

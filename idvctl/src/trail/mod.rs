@@ -4,6 +4,7 @@
 //! Everything here reads lines, one at a time, in the order in which they come; nothing is asked of AWS.
 
 mod checkpoint;
+mod codes;
 mod entry;
 mod html;
 mod merkle;
@@ -12,6 +13,7 @@ mod ocsf;
 mod reconcile;
 mod redecide;
 mod report;
+mod sentence;
 mod trace;
 mod verify;
 

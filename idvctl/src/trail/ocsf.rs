@@ -3,6 +3,7 @@
 use idv_callback::timestamp::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::codes::{Activity, Part, Severity};
 use super::entry::Entry;
 
 /// The version of the schema.
@@ -16,31 +17,30 @@ const CATEGORY: u32 = 6;
 
 /// The record as an OCSF event. What has no place of its own in the schema is `unmapped`.
 pub fn ocsf(entry: &Entry, record: &Value) -> Value {
-    let (activity, activity_name) = match entry.code.get(..5) {
-        Some("IDV10") if !["ignored", "sender_test"].contains(&entry.event.as_str()) => (1, "Create"),
-        Some("IDV20") => (3, "Update"),
-        _ => (99, "Other"),
+    let reading = entry.reading();
+    let (activity, activity_name) = match reading.activity {
+        Activity::Create => (1, "Create"),
+        Activity::Update => (3, "Update"),
+        Activity::Other => (99, "Other"),
     };
-    let failed = ["IDV11", "IDV12", "IDV21", "IDV22"].iter().any(|code| entry.code.starts_with(code))
-        || (entry.code.starts_with("IDV4")
-            && ["refused", "failed", "withheld", "unreadable"]
-                .iter()
-                .any(|word| entry.event.ends_with(word)));
-    let (status_id, status) = if failed { (2, "Failure") } else { (1, "Success") };
-    let (severity_id, severity) = match entry.event.as_str() {
-        "quarantined" | "misconfigured" => (3, "Medium"),
-        "refused" | "retried" => (2, "Low"),
-        _ => (1, "Informational"),
+    let (status_id, status) = if reading.failed { (2, "Failure") } else { (1, "Success") };
+    let (severity_id, severity) = match reading.severity {
+        Severity::Informational => (1, "Informational"),
+        Severity::Low => (2, "Low"),
+        Severity::Medium => (3, "Medium"),
     };
-    let actor = match &entry.operator {
-        Some(operator) if entry.code.starts_with("IDV3") => json!({ "user": { "uid": operator } }),
-        _ => json!({ "invoked_by": if entry.code.starts_with("IDV1") { "1Kosmos" } else { "idv-callback" } }),
+    let actor = match (reading.part, &entry.operator) {
+        (Part::Operator, Some(operator)) => json!({ "user": { "uid": operator } }),
+        (Part::FrontDoor, _) => json!({ "invoked_by": "1Kosmos" }),
+        (Part::Writer | Part::Consumer | Part::Operator | Part::SignIn, _) => {
+            json!({ "invoked_by": "idv-callback" })
+        }
     };
     let mut event = json!({
         "activity_id": activity,
         "activity_name": activity_name,
         "actor": actor,
-        "api": { "operation": entry.event, "service": { "name": format!("idv-callback {}", entry.process()) } },
+        "api": { "operation": entry.code.word(), "service": { "name": format!("idv-callback {}", entry.process()) } },
         "category_name": "Application Activity",
         "category_uid": CATEGORY,
         "class_name": "API Activity",
@@ -57,7 +57,7 @@ pub fn ocsf(entry: &Entry, record: &Value) -> Value {
         // No address of a sender is kept: the source is the part of the system that wrote the record.
         "src_endpoint": { "svc_name": format!("idv-callback {}", entry.process()) },
         "status": status,
-        "status_code": entry.code,
+        "status_code": entry.code.code(),
         "status_id": status_id,
         "time": entry.when().map_or(0, Timestamp::unix_millis),
         "type_name": format!("API Activity: {activity_name}"),

@@ -8,6 +8,7 @@ use idv_callback::envelope::receipt_of;
 use idv_callback::timestamp::Timestamp;
 use serde::Serialize;
 
+use super::codes::Says;
 use super::entry::Entry;
 
 /// For how long an accepted callback may be under way: fifty tries are some ten hours.
@@ -16,87 +17,64 @@ pub(super) const IN_FLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
 /// For how long SQS keeps a dead letter.
 pub(super) const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// How an accepted callback ended. What comes later in this list stands against what comes earlier: a dead letter that was
-/// sent back and applied is applied; an applied one that came again is not a duplicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
+/// The table of the classes, from what counts least to what counts most.
+macro_rules! classes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)*) => {
+        /// How an accepted callback ended. What comes later in this list stands against what comes earlier: a dead letter that was
+        /// sent back and applied is applied; an applied one that came again is not a duplicate.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Class {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Class {
+            /// Every class, from what counts least to what counts most.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word for it.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+classes! {
     /// Not ended yet, and young enough for that.
-    InFlight,
+    InFlight = "in_flight";
     /// Among the dead letters.
-    Quarantined,
+    Quarantined = "quarantined";
     /// Deleted by an operator, and in an archive.
-    Discarded,
+    Discarded = "discarded";
     /// A synthetic callback that came through.
-    Probed,
+    Probed = "probed";
     /// A session of nobody who was there, which gave nobody anything.
-    Unclaimed,
+    Unclaimed = "unclaimed";
     /// Its type tells no result, as the operator has said.
-    Skipped,
+    Skipped = "skipped";
     /// Its type tells no result: recorded at the front door, and nothing else.
-    Ignored,
+    Ignored = "ignored";
     /// A sender's test: recorded at the front door, and nothing else.
-    SenderTest,
+    SenderTest = "sender_test";
     /// It had been applied before.
-    Duplicate,
+    Duplicate = "duplicate";
     /// Its session had said something that counts more.
-    Superseded,
+    Superseded = "superseded";
     /// It changed nothing of where the user stood, and is remembered.
-    Noted,
+    Noted = "noted";
     /// A result that is no approval was written.
-    Recorded,
+    Recorded = "recorded";
     /// Less than the policy asks for.
-    Insufficient,
+    Insufficient = "insufficient";
     /// An approval was taken back.
-    Revoked,
+    Revoked = "revoked";
     /// An approval was written.
-    Applied,
+    Applied = "applied";
 }
 
 impl Class {
-    /// Every class.
-    pub const ALL: [Self; 15] = [
-        Self::Applied,
-        Self::Revoked,
-        Self::Insufficient,
-        Self::Recorded,
-        Self::Noted,
-        Self::Superseded,
-        Self::Duplicate,
-        Self::Unclaimed,
-        Self::Skipped,
-        Self::Ignored,
-        Self::SenderTest,
-        Self::Probed,
-        Self::Discarded,
-        Self::Quarantined,
-        Self::InFlight,
-    ];
-
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::InFlight => "in_flight",
-            Self::Quarantined => "quarantined",
-            Self::Discarded => "discarded",
-            Self::Probed => "probed",
-            Self::Unclaimed => "unclaimed",
-            Self::Skipped => "skipped",
-            Self::Ignored => "ignored",
-            Self::SenderTest => "sender_test",
-            Self::Duplicate => "duplicate",
-            Self::Superseded => "superseded",
-            Self::Noted => "noted",
-            Self::Recorded => "recorded",
-            Self::Insufficient => "insufficient",
-            Self::Revoked => "revoked",
-            Self::Applied => "applied",
-        }
-    }
-
-    fn of(event: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| *class != Self::InFlight && class.word() == event)
-    }
-
     /// Whether it wrote onto the user.
     fn writes(self) -> bool {
         self >= Self::Noted
@@ -227,14 +205,16 @@ impl Reconciliation {
             self.odd.push(text.clone());
             return;
         };
-        let accepts = matches!(
-            entry.event.as_str(),
-            "accepted" | "accepted_unreadable" | "asserted" | "ignored" | "sender_test"
-        );
+        let says = entry.reading().says;
+        let (accepts, class) = match says {
+            Says::Nothing | Says::Refused | Says::UnderWay | Says::Redriven => (false, None),
+            Says::Accepted => (true, None),
+            Says::AcceptedAs(class) => (true, Some(class)),
+            Says::Ended(class) => (false, Some(class)),
+        };
         if accepts && at > 0 {
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
         }
-        let class = Class::of(&entry.event);
         let known = self.receipts.entry(key).or_insert(Receipt {
             accepted: false,
             class: Class::InFlight,
@@ -257,7 +237,7 @@ impl Reconciliation {
             if known.class == Class::InFlight {
                 known.last = known.last.max(at);
             }
-            if entry.event == "redriven" {
+            if says == Says::Redriven {
                 known.redriven = known.redriven.max(at);
             }
             return;

@@ -6,6 +6,7 @@ use idv_callback::assurance::{Decision, QuarantineReason};
 use idv_callback::audit::AuditCode;
 use serde::Serialize;
 
+use super::codes::Decided;
 use super::entry::Entry;
 
 /// A record that would be another today.
@@ -51,9 +52,11 @@ fn is_decided(reason: &str) -> bool {
 impl Redecision {
     /// Decides one record again.
     pub fn read(&mut self, entry: &Entry) {
-        let settled =
-            entry.code.starts_with("IDV20") && !["probed", "skipped"].contains(&entry.event.as_str());
-        let quarantined = entry.event == "quarantined" && entry.reason.as_deref().is_some_and(is_decided);
+        let (settled, quarantined) = match entry.reading().decided {
+            Decided::No => (false, false),
+            Decided::Settled => (true, false),
+            Decided::Quarantined => (false, entry.reason.as_deref().is_some_and(is_decided)),
+        };
         if !settled && !quarantined {
             return;
         }
@@ -71,15 +74,15 @@ impl Redecision {
         *self.decided.entry(entry.version.clone()).or_default() += 1;
         let now = match decision {
             Decision::Settle(settlement) => {
-                let word = AuditCode::Settled(settlement.outcome).code_and_word().1;
+                let word = AuditCode::Settled(settlement.outcome).word();
                 if settlement.confirm { format!("{word}, confirms") } else { word.to_owned() }
             }
             Decision::AwaitUser => "awaits the user".to_owned(),
             Decision::Quarantine(reason) => format!("quarantined: {}", reason.code()),
         };
         let then = match (settled, entry.confirmed) {
-            (true, Some(true)) => format!("{}, confirms", entry.event),
-            (true, _) => entry.event.clone(),
+            (true, Some(true)) => format!("{}, confirms", entry.code.word()),
+            (true, _) => entry.code.word().to_owned(),
             (false, _) => format!("quarantined: {}", text(&entry.reason)),
         };
         if then != now {

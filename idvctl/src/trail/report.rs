@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::codes::{Part, Says};
 use super::entry::Entry;
 use super::html::{STYLE, bars, escape, table};
 use super::reconcile::{Class, Reconciled};
@@ -65,20 +66,27 @@ impl Statistics {
         }
         *self.versions.entry(entry.version.clone()).or_default() += 1;
         let reason = || entry.reason.clone().unwrap_or_else(|| "not told".to_owned());
-        match entry.event.as_str() {
-            "accepted" | "accepted_unreadable" | "asserted" | "ignored" | "sender_test" => {
-                let key = entry.key_id.clone().unwrap_or_else(|| "not told".to_owned());
-                *self.keys.entry(key).or_default() += 1;
-                self.day(entry, "accepted");
-            }
-            "refused" | "rejected" | "deferred" => {
-                *self.refusals.entry(format!("{}: {}", entry.event, reason())).or_default() += 1;
+        let reading = entry.reading();
+        let (accepted, class) = match reading.says {
+            Says::Nothing | Says::UnderWay | Says::Redriven => (false, None),
+            Says::Refused => {
+                *self.refusals.entry(format!("{}: {}", entry.code.word(), reason())).or_default() += 1;
                 self.day(entry, "refused");
+                (false, None)
             }
-            "quarantined" => *self.quarantines.entry(reason()).or_default() += 1,
-            _ => {}
+            Says::Accepted => (true, None),
+            Says::AcceptedAs(class) => (true, Some(class)),
+            Says::Ended(class) => (false, Some(class)),
+        };
+        if accepted {
+            let key = entry.key_id.clone().unwrap_or_else(|| "not told".to_owned());
+            *self.keys.entry(key).or_default() += 1;
+            self.day(entry, "accepted");
         }
-        if let Some(class) = Class::ALL.into_iter().find(|class| class.word() == entry.event) {
+        if let Some(class) = class {
+            if class == Class::Quarantined {
+                *self.quarantines.entry(reason()).or_default() += 1;
+            }
             self.day(entry, class.word());
         }
         if let (Some(true), Some(seconds)) = (entry.confirmed, entry.seconds_since_received) {
@@ -87,12 +95,12 @@ impl Statistics {
                 *count += 1;
             }
         }
-        if entry.code.starts_with("IDV3") {
+        if reading.part == Part::Operator {
             self.acts_in_all += 1;
             if self.acts.len() < MOST_ACTS {
                 self.acts.push(Act {
                     at: entry.at.clone(),
-                    what: entry.event.replace('_', " "),
+                    what: entry.code.word().replace('_', " "),
                     operator: entry.operator.clone().unwrap_or_default(),
                     about: act(entry),
                 });
@@ -251,7 +259,7 @@ impl Report<'_> {
     fn funnel(&self, page: &mut String) -> std::fmt::Result {
         let reconciled = self.reconciled;
         let mut rows = vec![("accepted".to_owned(), reconciled.accepted)];
-        for class in Class::ALL {
+        for class in Class::ALL.iter().rev() {
             let count = reconciled.classes.get(class.word()).copied().unwrap_or_default();
             rows.push((format!("→ {}", class.word().replace('_', " ")), count));
         }
@@ -271,8 +279,10 @@ impl Report<'_> {
             page,
             "<section><h2>By day</h2><p>From {first} to {last}. Each row has its own scale; its highest day is told.</p>"
         )?;
-        let words: Vec<&str> =
-            ["accepted", "refused"].into_iter().chain(Class::ALL.into_iter().map(Class::word)).collect();
+        let words: Vec<&str> = ["accepted", "refused"]
+            .into_iter()
+            .chain(Class::ALL.iter().rev().map(|class| class.word()))
+            .collect();
         for word in words {
             let counts: Vec<u64> =
                 days.values().map(|day| day.get(word).copied().unwrap_or_default()).collect();

@@ -6,7 +6,7 @@ use idv_callback::audit::AuditCode;
 pub(crate) fn table() -> String {
     let mut table = "| code | event | meaning |\n|---|---|---|\n".to_owned();
     for code in AuditCode::ALL {
-        let (number, word) = code.code_and_word();
+        let (number, word) = (code.code(), code.word());
         table.push_str(&["| `", number, "` | `", word, "` | ", code.meaning(), " |\n"].concat());
     }
     table

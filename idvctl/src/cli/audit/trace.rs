@@ -93,13 +93,13 @@ pub(crate) async fn run(
             receipt.clone_from(&entry.receipt_id);
             output.line(receipt.as_deref().unwrap_or("(of no single callback)"))?;
         }
-        output.line(format!("  {} {} {}", entry.at, entry.code, entry.sentence()))?;
+        output.line(format!("  {} {} {}", entry.at, entry.code.code(), entry.sentence()))?;
     }
     let value = |entry: &Entry| {
         json!({
             "at": entry.at,
-            "code": entry.code,
-            "event": entry.event,
+            "code": entry.code.code(),
+            "event": entry.code.word(),
             "receipt_id": entry.receipt_id,
             "sentence": entry.sentence(),
             "writer": entry.writer,

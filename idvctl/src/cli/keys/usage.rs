@@ -53,7 +53,7 @@ fn count(line: &[u8], keys: &mut BTreeMap<String, Use>) {
     let start = line.iter().position(|byte| *byte == b'{').unwrap_or(line.len());
     let Ok(record) = serde_json::from_slice::<Value>(line.get(start..).unwrap_or_default()) else { return };
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-    let accepted = [AuditCode::Accepted, AuditCode::AcceptedUnreadable].map(|code| code.code_and_word().0);
+    let accepted = [AuditCode::Accepted, AuditCode::AcceptedUnreadable].map(AuditCode::code);
     if !accepted.contains(&text("code")) {
         return;
     }
