@@ -111,12 +111,11 @@ impl CallbackConfig {
         let (profile, event_types) = (reader.profile(), reader.event_types());
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
-        reader.finish((queue_url, key_ring, profile)).and_then(|values| match values {
-            (Some(queue_url), Some(key_ring), Some(profile)) => {
-                Ok(Self { queue_url, key_ring, profile, event_types, metrics_namespace })
-            }
-            _ => Err(ConfigError(Vec::new())),
-        })
+        let read = || {
+            let (queue_url, key_ring, profile) = (queue_url?, key_ring?, profile?);
+            Some(Self { queue_url, key_ring, profile, event_types, metrics_namespace })
+        };
+        reader.finish(read())
     }
 }
 
@@ -134,17 +133,12 @@ impl ConsumerConfig {
         let (cognito_rps, event_types) = (reader.cognito_rps(), reader.event_types());
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
-        reader.finish((urls, key_ring, pools)).and_then(|values| match values {
-            ((Some(queue_url), Some(dead_letter_queue_url)), Some(key_ring), Some(pools)) => Ok(Self {
-                queue_url,
-                dead_letter_queue_url,
-                key_ring,
-                policy: Policy { pools, minimum_ial, binding_required, event_types },
-                cognito_rps,
-                metrics_namespace,
-            }),
-            _ => Err(ConfigError(Vec::new())),
-        })
+        let read = || {
+            let policy = Policy { pools: pools?, minimum_ial, binding_required, event_types };
+            let ((queue_url, dead_letter_queue_url), key_ring) = (urls.0.zip(urls.1)?, key_ring?);
+            Some(Self { queue_url, dead_letter_queue_url, key_ring, policy, cognito_rps, metrics_namespace })
+        };
+        reader.finish(read())
     }
 }
 
@@ -178,18 +172,17 @@ impl PreTrafficConfig {
         let mut reader = Reader::new(environment);
         if let Some(triggers) = environment.get("IDV_TRIGGERS_VERSION") {
             reader.aws();
-            return reader.finish(Self::SignIn { triggers });
+            return reader.finish(Some(Self::SignIn { triggers }));
         }
         let key_ring = reader.key_ring();
         let profile = reader.profile();
         let versions = (reader.text("IDV_CALLBACK_VERSION"), reader.text("IDV_CONSUMER_VERSION"));
         reader.aws();
-        reader.finish((key_ring, profile, versions)).and_then(|values| match values {
-            (Some(key_ring), Some(profile), (Some(callback), Some(consumer))) => {
-                Ok(Self::Callbacks { key_ring, profile, callback, consumer })
-            }
-            _ => Err(ConfigError(Vec::new())),
-        })
+        let read = || {
+            let (callback, consumer) = versions.0.zip(versions.1)?;
+            Some(Self::Callbacks { key_ring: key_ring?, profile: profile?, callback, consumer })
+        };
+        reader.finish(read())
     }
 }
 
@@ -219,8 +212,8 @@ impl LocalConfig {
         let minimum_ial = reader.minimum_ial();
         let binding_required = environment.get("IDV_BINDING").is_some() && reader.binding_required();
         let (cognito_rps, event_types) = (reader.cognito_rps(), reader.event_types());
-        let profile = reader.finish(profile)?.ok_or_else(|| ConfigError(Vec::new()))?;
-        Ok(Self { profile, minimum_ial, binding_required, cognito_rps, event_types })
+        let read = |profile| Self { profile, minimum_ial, binding_required, cognito_rps, event_types };
+        reader.finish(profile.map(read))
     }
 }
 
@@ -235,8 +228,9 @@ impl<'e> Reader<'e> {
         Self { environment, complaints: Vec::new() }
     }
 
-    fn finish<T>(self, value: T) -> Result<T, ConfigError> {
-        if self.complaints.is_empty() { Ok(value) } else { Err(ConfigError(self.complaints)) }
+    /// The configuration. Whatever could not be read has its complaint.
+    fn finish<T>(self, read: Option<T>) -> Result<T, ConfigError> {
+        read.filter(|_| self.complaints.is_empty()).ok_or(ConfigError(self.complaints))
     }
 
     fn complain(&mut self, name: &str, problem: &str) {

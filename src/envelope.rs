@@ -18,12 +18,6 @@ use crate::verification::{EventId, UserReference, VerificationEvent};
 
 mod wire;
 
-/// What stands in place of the id of a webhook key where a result was fetched from the provider at a sign-up.
-pub const FETCHED_KEY_ID: &str = "session-result";
-
-/// The same where a level was asserted in a federated sign-in.
-pub const FEDERATION_KEY_ID: &str = "federation";
-
 /// The SHA-256 of a callback's body, as 64 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BodyDigest(String);

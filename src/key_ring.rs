@@ -13,10 +13,15 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::envelope::{FEDERATION_KEY_ID, FETCHED_KEY_ID};
 use crate::secret::{BASE64_SECRET_PREFIX, MINIMUM_SECRET_BYTES, Secret, SecretError};
 use crate::strict_json::{self, JsonError};
 use crate::timestamp::Timestamp;
+
+/// What stands in place of the id of a webhook key where a result was fetched from the provider at a sign-up.
+pub const FETCHED_KEY_ID: &str = "session-result";
+
+/// The same where a level was asserted in a federated sign-in.
+pub const FEDERATION_KEY_ID: &str = "federation";
 
 /// How many keys one purpose may have at a time: each webhook key costs a MAC over the body of every request.
 pub const MAXIMUM_KEYS: usize = 8;

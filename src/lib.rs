@@ -22,6 +22,9 @@
 //! operators' tool and the embedded stack are the package `idvctl`; nothing here knows it. `tests/fast/architecture.rs` reads
 //! the source and holds this table.
 
+#[macro_use]
+mod every;
+
 pub mod assurance;
 pub mod audit;
 #[cfg(feature = "functions")]

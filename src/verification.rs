@@ -3,10 +3,14 @@
 //! The types hold only values that are safe to store (lengths and characters are checked once, here), and those that
 //! identify a person print as `<redacted>`.
 
+mod approval_form;
+mod status;
+
 use std::fmt;
 
 use crate::timestamp::Timestamp;
-use crate::vocabulary::Status;
+pub use approval_form::ApprovalForm;
+pub use status::Status;
 
 /// The text is empty, too long, or holds a character that this identifier may not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,6 +281,27 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome of this status: an approval says what it asserts, and nothing else does.
+    pub fn of(status: Status, approval: Option<Approval>) -> Option<Self> {
+        Some(match (status, approval) {
+            (Status::Approved, Some(approval)) => Self::Approved(approval),
+            (Status::Declined, None) => Self::Declined,
+            (Status::Expired, None) => Self::Expired,
+            (Status::Abandoned, None) => Self::Abandoned,
+            (Status::InReview, None) => Self::InReview,
+            (Status::InProgress, None) => Self::InProgress,
+            (Status::Approved, None) | (_, Some(_)) => return None,
+        })
+    }
+
+    /// What is asserted, where that is an approval.
+    pub fn approval(&self) -> Option<&Approval> {
+        match self {
+            Self::Approved(approval) => Some(approval),
+            Self::Declined | Self::Expired | Self::Abandoned | Self::InReview | Self::InProgress => None,
+        }
+    }
+
     /// It without what an approval asserts.
     pub fn status(&self) -> Status {
         match self {

@@ -1,62 +1,11 @@
-//! The provider's words: how a session stands, and what kind of event this is. One table each; SENDERS.md has
-//! the same, held by a test.
+//! The provider's words: how a session stands (the words are beside [`Status`]), and what kind of event this is. One table each;
+//! SENDERS.md has the same, held by a test.
 //!
 //! Words compare without case, and blanks, `-` and `_` in them count for nothing: `In Review`, `in-review` and `InReview` are
 //! one word. What is not in a table is not guessed.
 
 use crate::verification::EventType;
-
-/// What a status word says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// The person was proofed.
-    Approved,
-    /// The person was refused.
-    Declined,
-    /// The session ran out of time.
-    Expired,
-    /// The person went away.
-    Abandoned,
-    /// Somebody at the provider looks at it.
-    InReview,
-    /// The person has begun and not ended.
-    InProgress,
-}
-
-impl Status {
-    /// The canonical word, which stands in envelopes and audit records.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Approved => "approved",
-            Self::Declined => "declined",
-            Self::Expired => "expired",
-            Self::Abandoned => "abandoned",
-            Self::InReview => "in_review",
-            Self::InProgress => "in_progress",
-        }
-    }
-}
-
-/// Status words, the canonical one first.
-pub const STATUS_WORDS: [(Status, &[&str]); 6] = [
-    (Status::Approved, &["approved", "verified", "success", "passed", "accepted"]),
-    (Status::Declined, &["declined", "denied", "rejected", "failed"]),
-    (Status::Expired, &["expired", "timed_out", "timeout"]),
-    (Status::Abandoned, &["abandoned", "canceled", "cancelled"]),
-    (Status::InReview, &["in_review", "manual_review", "needs_review", "pending_review", "review"]),
-    (
-        Status::InProgress,
-        &[
-            "in_progress",
-            "started",
-            "created",
-            "pending",
-            "submitted",
-            "processing",
-            "resubmission_requested",
-        ],
-    ),
-];
+pub use crate::verification::Status;
 
 /// What an event type is of: its first part, `verification` in `verification.completed`. May be missing.
 pub const SUBJECTS_OF_RESULTS: [&str; 9] = [
@@ -140,8 +89,8 @@ fn bare(text: &str) -> String {
 /// What a status word says.
 pub fn status(text: &str) -> Option<Status> {
     let word = bare(text);
-    let is_it = |words: &&[&str]| words.iter().any(|known| bare(known) == word);
-    STATUS_WORDS.iter().find(|(_, words)| is_it(words)).map(|(status, _)| *status)
+    let is_it = |status: &Status| status.words().iter().any(|known| bare(known) == word);
+    Status::ALL.iter().copied().find(is_it)
 }
 
 /// What an event of this type tells.
@@ -242,17 +191,17 @@ fn is_same(one: &EventType, other: &EventType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventTypes, STATUS_WORDS, Status, Tells, status, tells};
+    use super::{EventTypes, Status, Tells, status, tells};
 
     #[test]
     fn words_count_without_case_and_separators() {
-        for (meaning, words) in STATUS_WORDS {
-            for word in words {
+        for meaning in Status::ALL {
+            for word in meaning.words() {
                 let blanks = word.replace('_', " ");
                 for spelling in
                     [word.to_uppercase(), blanks.clone(), word.replace('_', "-"), word.replace('_', "")]
                 {
-                    assert_eq!(status(&spelling), Some(meaning), "{spelling}");
+                    assert_eq!(status(&spelling), Some(*meaning), "{spelling}");
                 }
             }
         }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::attributes::{AttributeChange, AttributeValue, names};
 use super::history::{Doubt, EventTag, History, Known, Mark, Meaning, Standing, Word};
-use super::outcome::{Insufficiency, QuarantineReason, Settled};
+use super::outcome::{Insufficiency, QuarantineReason, Settled, Settlement};
 use super::record::{AppliedReceipt, Assurance, IdvStatus, UserRecord, UserStatus};
 use crate::binding::Binding;
 use crate::envelope::BodyDigest;
 use crate::timestamp::Timestamp;
 use crate::verification::{Approval, AssuranceLevel, Malformed, Outcome, PoolId, VerificationEvent};
-use crate::vocabulary::{EventTypes, Use};
+use crate::vocabulary::{EventTypes, Status, Use};
 
 /// How long a callback for a user that does not exist is tried again: a callback can overtake the sign-up.
 pub const USER_GRACE: Duration = Duration::from_secs(15 * 60);
@@ -57,34 +57,6 @@ pub enum Decision {
     AwaitUser,
     /// No rule leads to a result: it goes to the dead letters, for a person to look at.
     Quarantine(QuarantineReason),
-}
-
-/// How an event ends, and what that writes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Settlement {
-    /// The outcome.
-    pub outcome: Settled,
-    /// What is written, all in one call; may be nothing.
-    pub changes: Vec<AttributeChange>,
-    /// Whether the user is confirmed, after the writing.
-    pub confirm: bool,
-    /// Why an approval does not count, where it does not.
-    pub insufficiency: Option<Insufficiency>,
-}
-
-impl Settlement {
-    /// An end that writes nothing.
-    fn without_change(outcome: Settled) -> Self {
-        Self { outcome, changes: Vec::new(), confirm: false, insufficiency: None }
-    }
-
-    /// The identity assurance level that is written, if one is.
-    pub fn ial_after(&self) -> Option<AssuranceLevel> {
-        self.changes.iter().find_map(|change| match change {
-            AttributeChange::Set(names::IAL, value) => AssuranceLevel::new(value.as_str().parse().ok()?).ok(),
-            _ => None,
-        })
-    }
 }
 
 /// Decides. The rules are tried in order, and the first that applies is the decision.
@@ -299,7 +271,7 @@ impl Case<'_> {
         let mut changes = vec![
             set(names::BLOCKID_SUB, approval.subject.as_str())?,
             set(names::IAL, &approval.ial.to_string())?,
-            status(IdvStatus::Approved)?,
+            status(IdvStatus::Said(Status::Approved))?,
             set(names::IDV_PROOFED_AT, &at.to_string())?,
             set(names::IDV_SESSION, event.session.as_str())?,
         ];

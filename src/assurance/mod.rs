@@ -13,7 +13,7 @@ pub use attributes::{
     ASSURANCE_ATTRIBUTES, AttributeChange, AttributeValue, CLAIM_ATTRIBUTE, MAXIMUM_VALUE_CHARS, STAGED_IAL,
     STAGED_SUBJECT, STAGING_ATTRIBUTES, names,
 };
-pub use decide::{Decision, Facts, Policy, Settlement, USER_GRACE, decide};
+pub use decide::{Decision, Facts, Policy, USER_GRACE, decide};
 pub use history::{History, Meaning};
-pub use outcome::{Insufficiency, QuarantineReason, Settled};
+pub use outcome::{Insufficiency, QuarantineReason, Settled, Settlement};
 pub use record::{AppliedReceipt, Assurance, IdvStatus, RecordUnreadable, UserRecord, UserStatus};

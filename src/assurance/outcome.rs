@@ -1,5 +1,8 @@
 //! How an event can end: settled, with an outcome; or not, with a reason.
 
+use super::attributes::{AttributeChange, names};
+use crate::verification::AssuranceLevel;
+
 /// The outcome of a settled event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -65,27 +68,26 @@ pub enum QuarantineReason {
 }
 
 impl QuarantineReason {
-    /// Every reason, for tables and tests.
-    pub const ALL: [Self; 18] = [
-        Self::BadSeal,
-        Self::BadCorrection,
-        Self::Unreadable,
-        Self::PoolNotAllowed,
-        Self::UserNotFound,
-        Self::UsernameAlias,
-        Self::BindingMissing,
-        Self::BindingMismatch,
-        Self::UnknownEventType,
-        Self::SessionForgotten,
-        Self::HistoryFull,
-        Self::UserDisabled,
-        Self::EventConflict,
-        Self::SubjectConflict,
-        Self::RecordUnreadable,
-        Self::ConfirmRefused,
-        Self::WriteRefused,
-        Self::RetriesExhausted,
-    ];
+    every! {
+        BadSeal,
+        BadCorrection,
+        Unreadable,
+        PoolNotAllowed,
+        UserNotFound,
+        UsernameAlias,
+        BindingMissing,
+        BindingMismatch,
+        UnknownEventType,
+        SessionForgotten,
+        HistoryFull,
+        UserDisabled,
+        EventConflict,
+        SubjectConflict,
+        RecordUnreadable,
+        ConfirmRefused,
+        WriteRefused,
+        RetriesExhausted,
+    }
 
     /// The reason code on the dead letter, in the audit log and in metrics.
     pub fn code(self) -> &'static str {
@@ -126,8 +128,12 @@ pub enum Insufficiency {
 }
 
 impl Insufficiency {
-    /// Every reason, for tables and tests.
-    pub const ALL: [Self; 4] = [Self::Level, Self::Liveness, Self::Match, Self::ValidityOver];
+    every! {
+        Level,
+        Liveness,
+        Match,
+        ValidityOver,
+    }
 
     /// The reason in the audit log.
     pub fn code(self) -> &'static str {
@@ -137,5 +143,33 @@ impl Insufficiency {
             Self::Match => "match",
             Self::ValidityOver => "validity_over",
         }
+    }
+}
+
+/// How an event ends, and what that writes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The outcome.
+    pub outcome: Settled,
+    /// What is written, all in one call; may be nothing.
+    pub changes: Vec<AttributeChange>,
+    /// Whether the user is confirmed, after the writing.
+    pub confirm: bool,
+    /// Why an approval does not count, where it does not.
+    pub insufficiency: Option<Insufficiency>,
+}
+
+impl Settlement {
+    /// An end that writes nothing.
+    pub(super) fn without_change(outcome: Settled) -> Self {
+        Self { outcome, changes: Vec::new(), confirm: false, insufficiency: None }
+    }
+
+    /// The identity assurance level that is written, if one is.
+    pub fn ial_after(&self) -> Option<AssuranceLevel> {
+        self.changes.iter().find_map(|change| match change {
+            AttributeChange::Set(names::IAL, value) => AssuranceLevel::new(value.as_str().parse().ok()?).ok(),
+            _ => None,
+        })
     }
 }

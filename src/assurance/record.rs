@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::attributes::{AttributeChange, names};
-use super::decide::Settlement;
 use super::history::{History, Mark, Word};
+use super::outcome::Settlement;
 use crate::envelope::BodyDigest;
 use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, EventId, SessionId, Subject, Username};
+use crate::vocabulary::Status;
 
 /// A user as the pool knows them.
 #[derive(Clone)]
@@ -63,49 +64,29 @@ pub struct RecordUnreadable {
 /// Where a user's proofing stands: `custom:idv_status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdvStatus {
-    /// An approval stands.
-    Approved,
-    /// The person was refused, or an approval was taken back.
-    Declined,
-    /// The session ran out of time.
-    Expired,
-    /// The person went away.
-    Abandoned,
-    /// The provider looks at it.
-    InReview,
+    /// As the provider's status says. Approved: an approval stands; declined: the person was refused, or an approval was taken
+    /// back.
+    Said(Status),
     /// Approved, but not to what the policy asks for.
     Insufficient,
-    /// The person has begun and not ended.
-    InProgress,
 }
 
 impl IdvStatus {
-    /// Every status, for tables and tests.
-    pub const ALL: [Self; 7] = [
-        Self::Approved,
-        Self::Declined,
-        Self::Expired,
-        Self::Abandoned,
-        Self::InReview,
-        Self::Insufficient,
-        Self::InProgress,
-    ];
+    const INSUFFICIENT: &str = "insufficient";
 
     /// Reads the attribute's value, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text))
+        if text.eq_ignore_ascii_case(Self::INSUFFICIENT) {
+            return Some(Self::Insufficient);
+        }
+        Status::of_canonical(&text.to_ascii_lowercase()).map(Self::Said)
     }
 
     /// The attribute's value.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Approved => "approved",
-            Self::Declined => "declined",
-            Self::Expired => "expired",
-            Self::Abandoned => "abandoned",
-            Self::InReview => "in_review",
-            Self::Insufficient => "insufficient",
-            Self::InProgress => "in_progress",
+            Self::Said(status) => status.word(),
+            Self::Insufficient => Self::INSUFFICIENT,
         }
     }
 }
@@ -249,20 +230,20 @@ impl Assurance {
             let by =
                 |at| receipt.filter(|receipt| receipt.occurred_at == at).map(|receipt| &receipt.event_id);
             let stood = self.ial == Some(AssuranceLevel::NONE) && self.proofed_at.is_some();
-            if status == IdvStatus::Approved || stood {
+            if status == IdvStatus::Said(Status::Approved) || stood {
                 let level = self.ial.unwrap_or(AssuranceLevel::NONE);
-                let by = by(proofed).filter(|_| status == IdvStatus::Approved);
+                let by = by(proofed).filter(|_| status == IdvStatus::Said(Status::Approved));
                 let mark = Mark::of_older_version(clamped(proofed), by);
                 words.push((session.clone(), Word::Approved(level), mark));
             }
             let word = match status {
-                IdvStatus::Approved => None,
-                IdvStatus::Declined => Some(Word::Declined),
+                IdvStatus::Said(Status::Approved) => None,
+                IdvStatus::Said(Status::Declined) => Some(Word::Declined),
                 IdvStatus::Insufficient => Some(Word::Insufficient),
-                IdvStatus::InReview => Some(Word::InReview),
-                IdvStatus::Expired => Some(Word::Expired),
-                IdvStatus::Abandoned => Some(Word::Abandoned),
-                IdvStatus::InProgress => Some(Word::InProgress),
+                IdvStatus::Said(Status::InReview) => Some(Word::InReview),
+                IdvStatus::Said(Status::Expired) => Some(Word::Expired),
+                IdvStatus::Said(Status::Abandoned) => Some(Word::Abandoned),
+                IdvStatus::Said(Status::InProgress) => Some(Word::InProgress),
             };
             let at = at.max(proofed);
             words.extend(word.map(|word| (session, word, Mark::of_older_version(clamped(at), by(at)))));
@@ -293,7 +274,7 @@ impl Assurance {
 
     /// Whether an approval stands: the user's assurance may be relied upon.
     pub fn approval_stands(&self) -> bool {
-        self.status == Some(IdvStatus::Approved)
+        self.status == Some(IdvStatus::Said(Status::Approved))
             && self.subject.is_some()
             && self.ial.is_some_and(|ial| ial > AssuranceLevel::NONE)
     }

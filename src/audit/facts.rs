@@ -16,10 +16,10 @@ use crate::key_ring::Key;
 use crate::proofing::Claim;
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, EventId, EventType, Evidence, Framework, Malformed, Outcome, PoolId, SessionId,
-    Subject, UserReference, Username, VerificationEvent,
+    Approval, ApprovalForm, AssuranceLevel, EventId, EventType, Evidence, Framework, Malformed, Outcome,
+    PoolId, SessionId, Subject, UserReference, Username, VerificationEvent,
 };
-use crate::vocabulary::{EventTypes, Use};
+use crate::vocabulary::{EventTypes, Status, Use};
 
 /// The types of evidence that are told. The provider's other words could be anything.
 const EVIDENCE: [&str; 8] = [
@@ -52,7 +52,7 @@ pub struct DecisionFacts {
     pub decided_by: String,
     /// What was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval: Option<ApprovalFacts>,
+    pub approval: Option<ApprovalForm>,
     /// What the event said, in short, as the user's history has it; older records do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
@@ -78,36 +78,6 @@ pub struct DecisionFacts {
     pub minimum_ial: u8,
     /// Whether a binding was required.
     pub binding_required: bool,
-}
-
-/// What was approved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApprovalFacts {
-    /// A pseudonym of the subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// The identity assurance level.
-    pub ial: u8,
-    /// The authenticator assurance level.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aal: Option<u8>,
-    /// Whether a living person was there.
-    pub liveness_verified: bool,
-    /// Whether the person is the one on the document.
-    pub match_result: bool,
-    /// Set where the provider asserts the level as a whole and says nothing of liveness and match.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub implied_by_level: bool,
-    /// The type of the evidence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<String>,
-    /// The trust framework and its revision.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub framework: Option<String>,
-    /// Until when it holds, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<String>,
 }
 
 /// A user's record before the decision.
@@ -166,10 +136,10 @@ impl DecisionFacts {
             occurred_at: event.occurred_at.to_string(),
             status: event.outcome.word().to_owned(),
             decided_by: "provider".to_owned(),
-            approval: match &event.outcome {
-                Outcome::Approved(approval) => Some(ApprovalFacts::of(approval, subject(&approval.subject))),
-                _ => None,
-            },
+            approval: event
+                .outcome
+                .approval()
+                .map(|approval| approval_form(approval, subject(&approval.subject))),
             meaning: Some(facts.meaning.as_str().to_owned()),
             received_at: Some(facts.received_at.to_string()),
             fetched_at_sign_up: facts.fetched_at_sign_up,
@@ -265,47 +235,18 @@ impl DecisionFacts {
     }
 
     fn outcome(&self) -> Result<Outcome, Malformed> {
-        Ok(match (self.status.as_str(), &self.approval) {
-            ("approved", Some(approval)) => Outcome::Approved(approval.read()?),
-            ("declined", None) => Outcome::Declined,
-            ("expired", None) => Outcome::Expired,
-            ("abandoned", None) => Outcome::Abandoned,
-            ("in_review", None) => Outcome::InReview,
-            ("in_progress", None) => Outcome::InProgress,
-            _ => return Err(Malformed),
-        })
+        let status = Status::of_canonical(&self.status).ok_or(Malformed)?;
+        let approval = self.approval.as_ref().map(ApprovalForm::read_pseudonymous).transpose()?;
+        Outcome::of(status, approval).ok_or(Malformed)
     }
 }
 
-impl ApprovalFacts {
-    fn of(approval: &Approval, subject: Option<String>) -> Self {
-        Self {
-            subject,
-            ial: approval.ial.get(),
-            aal: approval.aal.map(AssuranceLevel::get),
-            liveness_verified: approval.liveness_verified,
-            match_result: approval.match_result,
-            implied_by_level: approval.implied_by_level,
-            evidence: approval.evidence.as_ref().map(known_evidence),
-            framework: approval.framework.as_ref().map(known_framework),
-            expires_at: approval.expires_at.map(|at| at.to_string()),
-        }
-    }
-
-    fn read(&self) -> Result<Approval, Malformed> {
-        Ok(Approval {
-            // Without a user there is no pseudonym, and no rule that looks at the subject.
-            subject: Subject::new(self.subject.as_deref().unwrap_or("unknown"))?,
-            ial: AssuranceLevel::new(self.ial.into())?,
-            aal: self.aal.map(|level| AssuranceLevel::new(level.into())).transpose()?,
-            liveness_verified: self.liveness_verified,
-            match_result: self.match_result,
-            implied_by_level: self.implied_by_level,
-            evidence: self.evidence.as_deref().map(Evidence::new).transpose()?,
-            framework: self.framework.as_deref().map(Framework::new).transpose()?,
-            expires_at: self.expires_at.as_deref().map(moment).transpose()?,
-        })
-    }
+/// What was approved, as far as an audit record may tell it.
+fn approval_form(approval: &Approval, subject: Option<String>) -> ApprovalForm {
+    let mut form = ApprovalForm::pseudonymous(approval, subject);
+    form.evidence = approval.evidence.as_ref().map(known_evidence);
+    form.framework = approval.framework.as_ref().map(known_framework);
+    form
 }
 
 impl UserFacts {

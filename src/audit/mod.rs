@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use chain::{Chain, HEARTBEAT, NO_RECORD};
 pub use code::AuditCode;
-pub use facts::{ApprovalFacts, DecisionFacts, UserFacts};
+pub use facts::{DecisionFacts, UserFacts};
 pub use metric::Metric;
 
 use crate::assurance::QuarantineReason;

@@ -56,7 +56,7 @@ impl ProviderConfig {
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(environment);
         let provider = reader.provider();
-        reader.finish(provider)?.ok_or_else(|| ConfigError(Vec::new()))
+        reader.finish(provider)
     }
 }
 
@@ -72,12 +72,11 @@ impl TriggersConfig {
         let settings = reader.settings();
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
-        reader.finish((queue_url, key_ring, provider)).and_then(|values| match values {
-            (Some(queue_url), Some(key_ring), Some(provider)) => {
-                Ok(Self { queue_url, key_ring, provider, settings, metrics_namespace })
-            }
-            _ => Err(ConfigError(Vec::new())),
-        })
+        let read = || {
+            let (queue_url, key_ring, provider) = (queue_url?, key_ring?, provider?);
+            Some(Self { queue_url, key_ring, provider, settings, metrics_namespace })
+        };
+        reader.finish(read())
     }
 }
 
@@ -97,12 +96,12 @@ impl SessionConfig {
         let allowed_origin = reader.origin("IDV_ALLOWED_ORIGIN");
         let metrics_namespace = reader.metrics_namespace();
         reader.aws();
-        reader.finish((key_ring, provider, pool, allowed_origin)).and_then(|values| match values {
-            (Some(key_ring), Some(provider), Some(pool), Some(allowed_origin)) => {
-                Ok(Self { key_ring, provider, pool, before_sign_up, allowed_origin, metrics_namespace })
-            }
-            _ => Err(ConfigError(Vec::new())),
-        })
+        let read = || {
+            let (key_ring, provider, pool) = (key_ring?, provider?, pool?);
+            let allowed_origin = allowed_origin?;
+            Some(Self { key_ring, provider, pool, before_sign_up, allowed_origin, metrics_namespace })
+        };
+        reader.finish(read())
     }
 }
 

@@ -66,18 +66,17 @@ pub enum AuthenticationError {
 }
 
 impl AuthenticationError {
-    /// Every rule, for tables and tests.
-    pub const ALL: [Self; 9] = [
-        Self::HeaderMissing,
-        Self::HeaderRepeated,
-        Self::MessageIdMalformed,
-        Self::TimestampMalformed,
-        Self::SignatureMalformed,
-        Self::TooManySignatures,
-        Self::NoKeyMatches,
-        Self::TooOld,
-        Self::TooNew,
-    ];
+    every! {
+        HeaderMissing,
+        HeaderRepeated,
+        MessageIdMalformed,
+        TimestampMalformed,
+        SignatureMalformed,
+        TooManySignatures,
+        NoKeyMatches,
+        TooOld,
+        TooNew,
+    }
 
     /// A stable word for logs and metrics.
     pub fn code(self) -> &'static str {

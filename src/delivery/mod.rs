@@ -5,6 +5,7 @@
 //! forgets to verify does not compile.
 
 mod authentication;
+mod fields;
 mod header_fields;
 mod moment;
 mod payload;
@@ -13,7 +14,8 @@ mod profile;
 pub use authentication::{
     AuthenticationError, Delivery, FUTURE_TOLERANCE, Freshness, PAST_TOLERANCE, Unverified, Verified,
 };
+pub use fields::{Field, PAYLOAD_FIELDS};
 pub use header_fields::HeaderFields;
 pub(crate) use payload::parse as parse_payload;
-pub use payload::{Field, NoResult, PAYLOAD_FIELDS, PayloadError, Reading, Unreadable};
+pub use payload::{NoResult, PayloadError, Reading, Unreadable};
 pub use profile::{DEFAULT_SIGNATURE_HEADER, SignatureProfile, sign};

@@ -7,8 +7,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::fields::{
+    AAL, BINDING, DOCUMENT_TYPE, EVENT_ID, EVENT_TYPE, EXPIRES_AT, FRAMEWORK, Field, IAL, LIVENESS, MATCH,
+    METADATA, OCCURRED_AT, Object, POOL, SESSION_ID, STATUS, SUBJECT, USERNAME,
+};
 use super::moment;
-use crate::strict_json::{self, JsonError, Member, Members};
+use crate::strict_json::{self, JsonError, Member};
 use crate::timestamp::Timestamp;
 use crate::verification::{
     Approval, AssuranceLevel, BindingToken, EventId, EventType, Evidence, Framework, Outcome, PoolId,
@@ -18,47 +22,6 @@ use crate::vocabulary::{self, EventTypes, Status, Tells};
 
 /// How far ahead of our clock an event may lie: more than any sender's wrong time zone.
 const FUTURE_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A field of the payload: the canonical name, and the others that are accepted for it.
-pub struct Field {
-    /// The canonical name.
-    pub name: &'static str,
-    /// Other names, seen in 1Kosmos' documents.
-    pub aliases: &'static [&'static str],
-    /// When it must be there, in words.
-    pub required: &'static str,
-    /// What it holds, in words.
-    pub holds: &'static str,
-}
-
-macro_rules! fields {
-    ($($constant:ident: $name:literal, $aliases:expr, $required:literal, $holds:literal;)*) => {
-        $(const $constant: Field = Field { name: $name, aliases: &$aliases, required: $required, holds: $holds };)*
-
-        /// Every field that is read, with its aliases: the one table of the vendor's names.
-        pub const PAYLOAD_FIELDS: &[Field] = &[$($constant),*];
-    };
-}
-
-fields! {
-    EVENT_ID: "event_id", [], "unless the signature has a message id", "1 to 256 visible ASCII characters, or a whole number";
-    EVENT_TYPE: "event_type", ["eventType"], "no", "a type of the table of event types; without one the event tells a result";
-    OCCURRED_AT: "occurred_at", ["event_ts"], "yes", "a time";
-    SESSION_ID: "session_id", ["sessionId"], "yes", "1 to 256 visible ASCII characters, or a whole number";
-    STATUS: "status", [], "unless the event type says it", "a word of the table of status words";
-    SUBJECT: "blockid_sub", ["sub", "did"], "approved", "1 to 256 visible ASCII characters";
-    IAL: "ial", ["ial_level"], "approved", "`2`, `2.0`, `\"2\"` or `\"IAL2\"`: 0 to 3";
-    AAL: "aal", [], "no", "as `ial`";
-    LIVENESS: "liveness_verified", [], "approved", "true or false";
-    MATCH: "match_result", [], "approved", "true or false";
-    DOCUMENT_TYPE: "document_type", [], "no", "small letters and underscores; anything else is recorded as `other`";
-    FRAMEWORK: "framework", [], "no", "1 to 64 visible ASCII characters and blanks";
-    EXPIRES_AT: "expires_at", [], "no", "a time, or a date: its first moment";
-    METADATA: "metadata", [], "yes", "an object with the three below";
-    POOL: "cognito_user_pool", [], "yes", "the pool's id";
-    USERNAME: "cognito_username", [], "yes", "the user's name";
-    BINDING: "binding", [], "as `IDV_BINDING` says", "the token that went out with the session";
-}
 
 /// Where a sender's test that is in no form of ours may say that it is one.
 const TEST_HINTS: [&str; 2] = ["type", "event"];
@@ -140,7 +103,8 @@ pub(crate) fn parse(
     received_at: Timestamp,
     types: &EventTypes,
 ) -> Result<Reading, PayloadError> {
-    let object = Object(&strict_json::read_members(body).map_err(PayloadError::Json)?);
+    let members = strict_json::read_members(body).map_err(PayloadError::Json)?;
+    let object = Object::of(&members);
     let (event_type, tells) = match event_type(&object)? {
         None => (None, Tells::Result(None)),
         Some(text) => (Some(printable(&text)), types.tells(&text)),
@@ -188,10 +152,10 @@ fn event_type(object: &Object<'_>) -> Result<Option<String>, PayloadError> {
         return Ok(Some(said));
     }
     // With a result in it, those members could say anything else.
-    if [&SESSION_ID, &STATUS, &METADATA].iter().any(|field| object.0.get(field.name).is_some()) {
+    if [&SESSION_ID, &STATUS, &METADATA].iter().any(|field| !object.values(field).is_empty()) {
         return Ok(None);
     }
-    let hint = |name: &str| match object.0.get(name) {
+    let hint = |name: &str| match object.members.get(name) {
         Some(Member::Text(Some(text))) if vocabulary::tells(&text) == Tells::SenderTest => Some(text),
         _ => None,
     };
@@ -218,7 +182,7 @@ fn word(value: Member<'_>) -> Result<Status, Unreadable> {
 /// somebody is under way, the status is how the session stood when the event was sent, and tells nothing; but a denial is not
 /// dropped for that.
 fn status(object: &Object<'_>, said_by_type: Option<Status>) -> Result<Status, PayloadError> {
-    let empty = matches!(object.0.get(STATUS.name), Some(Member::Text(Some(text))) if text.is_empty());
+    let empty = matches!(object.members.get(STATUS.name), Some(Member::Text(Some(text))) if text.is_empty());
     let word = if empty && said_by_type.is_some() { Ok(None) } else { object.one(&STATUS, word) };
     match (word, said_by_type) {
         (Ok(Some(Status::Declined)), Some(Status::InProgress)) => {
@@ -240,12 +204,12 @@ fn event(
     status: Status,
     unknown_type: Option<EventType>,
 ) -> Result<(VerificationEvent, Vec<&'static str>), PayloadError> {
-    let metadata = match object.0.get(METADATA.name) {
+    let metadata = match object.values(&METADATA).pop() {
         Some(Member::Object(members)) => members,
         None | Some(Member::Null) => return Err(METADATA.breaks(Unreadable::Missing)),
         Some(_) => return Err(METADATA.breaks(Unreadable::WrongType)),
     };
-    let metadata = Object(&metadata);
+    let metadata = Object::of(&metadata);
     let event_id = match (object.one(&EVENT_ID, |value| name(value, EventId::new))?, message_id) {
         (Some(id), _) => id,
         (None, Some(id)) => id.clone(),
@@ -276,7 +240,7 @@ fn event(
 
 /// An empty binding is none. One that is malformed is there: whether that matters is for the decision to say.
 fn binding(metadata: &Object<'_>) -> Option<BindingToken> {
-    match metadata.0.get(BINDING.name)? {
+    match metadata.values(&BINDING).pop()? {
         Member::Null => None,
         Member::Text(Some(text)) if text.is_empty() => None,
         Member::Text(Some(text)) => {
@@ -384,60 +348,4 @@ fn whole(text: &str) -> Option<u64> {
     let zeros = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte == b'0');
     let plain = digit.len() == 1 && zeros(fraction) && zeros(exponent);
     plain.then(|| digit.parse().ok()).flatten()
-}
-
-impl Field {
-    fn breaks(&self, rule: Unreadable) -> PayloadError {
-        PayloadError::Field(self.name, rule)
-    }
-}
-
-struct Object<'a>(&'a Members<'a>);
-
-impl<'a> Object<'a> {
-    /// The field under any of its names, read; `null` is the same as not there. Equal is what means the same.
-    fn one<T: PartialEq>(
-        &self,
-        field: &Field,
-        read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
-    ) -> Result<Option<T>, PayloadError> {
-        let names = std::iter::once(&field.name).chain(field.aliases);
-        let mut values: Vec<_> = names.filter_map(|name| self.0.get(name)).collect();
-        values.retain(|value| !matches!(value, Member::Null));
-        // An empty text beside a value under another name is as good as none.
-        let empty = |value: &Member<'_>| matches!(value, Member::Text(Some(text)) if text.is_empty());
-        if values.iter().any(|value| !empty(value)) {
-            values.retain(|value| !empty(value));
-        }
-        let mut found: Option<T> = None;
-        for value in values {
-            let value = read(value).map_err(|rule| field.breaks(rule))?;
-            if found.as_ref().is_some_and(|earlier| *earlier != value) {
-                return Err(field.breaks(Unreadable::Ambiguous));
-            }
-            found = Some(value);
-        }
-        Ok(found)
-    }
-
-    fn required<T: PartialEq>(
-        &self,
-        field: &Field,
-        read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
-    ) -> Result<T, PayloadError> {
-        self.one(field, read)?.ok_or(field.breaks(Unreadable::Missing))
-    }
-
-    /// A field that the event stands without: where it is odd it is left out, and named.
-    fn optional<T: PartialEq>(
-        &self,
-        field: &Field,
-        read: impl Fn(Member<'a>) -> Result<T, Unreadable>,
-        left_out: &mut Vec<&'static str>,
-    ) -> Option<T> {
-        self.one(field, read).unwrap_or_else(|_| {
-            left_out.push(field.name);
-            None
-        })
-    }
 }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{BodyDigest, Envelope, decode, encode};
 use crate::timestamp::Timestamp;
 use crate::verification::{
-    Approval, AssuranceLevel, BindingToken, EventId, EventType, Evidence, Framework, Malformed, Outcome,
-    PoolId, SessionId, Subject, UserReference, Username, VerificationEvent,
+    ApprovalForm, BindingToken, EventId, EventType, Malformed, Outcome, PoolId, SessionId, UserReference,
+    Username, VerificationEvent,
 };
+use crate::vocabulary::Status;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,41 +47,11 @@ struct Event {
     username: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     binding: Option<String>,
-    status: Status,
+    status: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unknown_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    approval: Option<Approved>,
-}
-
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Approved,
-    Declined,
-    Expired,
-    Abandoned,
-    InReview,
-    InProgress,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Approved {
-    blockid_sub: String,
-    ial: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    aal: Option<u64>,
-    liveness_verified: bool,
-    match_result: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    implied_by_level: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    evidence: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    framework: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
+    approval: Option<ApprovalForm>,
 }
 
 impl From<&Envelope> for Content {
@@ -128,14 +99,6 @@ impl Content {
 
 impl From<&VerificationEvent> for Event {
     fn from(event: &VerificationEvent) -> Self {
-        let (status, approval) = match &event.outcome {
-            Outcome::Approved(approval) => (Status::Approved, Some(approval.into())),
-            Outcome::Declined => (Status::Declined, None),
-            Outcome::Expired => (Status::Expired, None),
-            Outcome::Abandoned => (Status::Abandoned, None),
-            Outcome::InReview => (Status::InReview, None),
-            Outcome::InProgress => (Status::InProgress, None),
-        };
         Self {
             event_id: event.event_id.as_str().to_owned(),
             occurred_at: event.occurred_at.to_string(),
@@ -143,24 +106,17 @@ impl From<&VerificationEvent> for Event {
             user_pool: event.user.pool.as_str().to_owned(),
             username: event.user.username.as_str().to_owned(),
             binding: event.binding.as_ref().map(|token| token.as_str().to_owned()),
-            status,
+            status: event.outcome.word().to_owned(),
             unknown_type: event.unknown_type.as_ref().map(|name| name.as_str().to_owned()),
-            approval,
+            approval: event.outcome.approval().map(ApprovalForm::named),
         }
     }
 }
 
 impl Event {
     fn read(self) -> Option<VerificationEvent> {
-        let outcome = match (self.status, self.approval) {
-            (Status::Approved, Some(approval)) => Outcome::Approved(approval.read()?),
-            (Status::Declined, None) => Outcome::Declined,
-            (Status::Expired, None) => Outcome::Expired,
-            (Status::Abandoned, None) => Outcome::Abandoned,
-            (Status::InReview, None) => Outcome::InReview,
-            (Status::InProgress, None) => Outcome::InProgress,
-            _ => return None,
-        };
+        let approval = self.approval.map(|approval| approval.read_named().ok_or(Malformed)).transpose();
+        let outcome = Outcome::of(Status::of_canonical(&self.status)?, approval.ok()?)?;
         Some(VerificationEvent {
             event_id: EventId::new(&self.event_id).ok()?,
             occurred_at: Timestamp::parse(&self.occurred_at).ok()?,
@@ -172,38 +128,6 @@ impl Event {
             binding: optional(self.binding, |text| BindingToken::new(text).ok()).ok()?,
             outcome,
             unknown_type: optional(self.unknown_type, |text| EventType::new(text).ok()).ok()?,
-        })
-    }
-}
-
-impl From<&Approval> for Approved {
-    fn from(approval: &Approval) -> Self {
-        Self {
-            blockid_sub: approval.subject.as_str().to_owned(),
-            ial: approval.ial.get().into(),
-            aal: approval.aal.map(|aal| aal.get().into()),
-            liveness_verified: approval.liveness_verified,
-            match_result: approval.match_result,
-            implied_by_level: approval.implied_by_level,
-            evidence: approval.evidence.as_ref().map(|evidence| evidence.as_str().to_owned()),
-            framework: approval.framework.as_ref().map(|framework| framework.as_str().to_owned()),
-            expires_at: approval.expires_at.map(|at| at.to_string()),
-        }
-    }
-}
-
-impl Approved {
-    fn read(self) -> Option<Approval> {
-        Some(Approval {
-            subject: Subject::new(&self.blockid_sub).ok()?,
-            ial: AssuranceLevel::new(self.ial).ok()?,
-            aal: optional(self.aal, |level| AssuranceLevel::new(*level).ok()).ok()?,
-            liveness_verified: self.liveness_verified,
-            match_result: self.match_result,
-            implied_by_level: self.implied_by_level,
-            evidence: optional(self.evidence, |text| Evidence::new(text).ok()).ok()?,
-            framework: optional(self.framework, |text| Framework::new(text).ok()).ok()?,
-            expires_at: optional(self.expires_at, |text| Timestamp::parse(text).ok()).ok()?,
         })
     }
 }

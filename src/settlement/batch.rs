@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Consumer, Opened, RECORD_BUDGET, SHORTEST_BACKOFF, Unsettled, backoff};
+use super::{Attempt, Consumer, RECORD_BUDGET, SHORTEST_BACKOFF, Unsettled, backoff};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::ports::{
     AuditSink, Clock, DeadLetters, Deadline, KeyStore, ReceivedMessage, Redelivery, UserDirectory,
@@ -45,10 +45,11 @@ where
             let now = self.clock.now();
             let needed = budget.saturating_add(self.pace.backlog(now));
             let behind = group.get(index..).unwrap_or_default();
+            let mut attempt = Attempt::default();
             if deadline.remaining(now) < needed {
                 self.leave(behind, deadline).await;
-            } else if let Err((opened, unsettled)) = self.settle_in_time(message, deadline).await {
-                self.give_back(behind, opened.as_ref(), &unsettled, deadline).await;
+            } else if let Err(unsettled) = self.settle_in_time(message, &mut attempt, deadline).await {
+                self.give_back(behind, &attempt, &unsettled, deadline).await;
             } else {
                 continue;
             }
@@ -61,13 +62,14 @@ where
     async fn settle_in_time(
         &self,
         message: &ReceivedMessage,
+        attempt: &mut Attempt,
         deadline: Deadline,
-    ) -> Result<(), (Option<Opened>, Unsettled)> {
+    ) -> Result<(), Unsettled> {
         let left = deadline.remaining(self.clock.now()).saturating_sub(ANSWER_MARGIN);
         tokio::select! {
             biased;
-            settled = self.settle(message) => settled,
-            () = self.clock.sleep(left) => Err((None, Unsettled::Retry("out_of_time".to_owned()))),
+            settled = self.settle(message, attempt) => settled,
+            () = self.clock.sleep(left) => Err(Unsettled::Retry("out_of_time".to_owned())),
         }
     }
 
@@ -76,7 +78,7 @@ where
     async fn give_back(
         &self,
         messages: &[&ReceivedMessage],
-        opened: Option<&Opened>,
+        attempt: &Attempt,
         why: &Unsettled,
         deadline: Deadline,
     ) {
@@ -88,11 +90,15 @@ where
             // It was to be quarantined and that failed: it comes back like any other.
             Unsettled::Quarantine(reason, _) => (AuditCode::Retried, reason.code()),
         };
-        let mut record = self.record_of(failed, code, opened).because(detail);
+        let mut record = self.record_of(failed, code, attempt).because(detail);
         record.retry_in_seconds = Some(delay.as_secs());
         self.note(&record);
         for message in behind {
-            self.note(&self.record_of(message, AuditCode::Left, None).because("behind_a_failed_message"));
+            self.note(
+                &self
+                    .record_of(message, AuditCode::Left, &Attempt::default())
+                    .because("behind_a_failed_message"),
+            );
         }
         self.postpone(messages, delay, deadline).await;
     }
@@ -100,7 +106,7 @@ where
     /// Not begun: they come back soon.
     async fn leave(&self, messages: &[&ReceivedMessage], deadline: Deadline) {
         for message in messages {
-            self.note(&self.record_of(message, AuditCode::Left, None).because("out_of_time"));
+            self.note(&self.record_of(message, AuditCode::Left, &Attempt::default()).because("out_of_time"));
         }
         self.postpone(messages, SHORTEST_BACKOFF, deadline).await;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Opened;
+use super::Attempt;
 use crate::assurance::QuarantineReason;
 use crate::audit::CODE_VERSION;
 use crate::ports::ReceivedMessage;
@@ -33,13 +33,14 @@ pub mod dead_letter_attributes {
 /// The attributes of a dead letter: ours first, then the message's own as far as there is room.
 pub(super) fn dead_letter(
     message: &ReceivedMessage,
-    opened: Option<&Opened>,
+    attempt: &Attempt,
     reason: QuarantineReason,
     detail: &str,
     now: Timestamp,
 ) -> BTreeMap<String, String> {
     use dead_letter_attributes as name;
-    let receipt = opened.map(|opened| opened.statement.envelope.receipt_id().as_str().to_owned());
+    let statement = attempt.opened.as_ref().map(|(statement, _)| statement);
+    let receipt = statement.map(|statement| statement.envelope.receipt_id().as_str().to_owned());
     let ours = [
         (name::REASON, Some(reason.code().to_owned())),
         (name::DETAIL, Some(detail.to_owned()).filter(|detail| !detail.is_empty())),

@@ -6,14 +6,16 @@
 
 mod backoff;
 mod batch;
+mod before_decision;
 mod change;
 mod dead_letter;
 mod pace;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use backoff::{LONGEST_BACKOFF, SHORTEST_BACKOFF, backoff};
+pub use before_decision::{WithoutDecision, event_to_decide};
 use dead_letter::dead_letter;
 pub use dead_letter::dead_letter_attributes;
 pub use pace::Pace;
@@ -32,7 +34,6 @@ use crate::ports::{
 use crate::seal::OpenError;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, UserReference, VerificationEvent};
-use crate::vocabulary::Use;
 
 /// How often the queue hands a message out before it gives up. With the longest backoff that is some ten hours, so
 /// that an outage of Cognito for hours puts nothing among the dead letters.
@@ -102,20 +103,15 @@ impl From<KeyStoreError> for Unsettled {
     }
 }
 
-/// A message that was opened, with the ring it was opened with.
-struct Opened {
-    statement: Statement,
-    ring: Arc<KeyRing>,
+/// One try to settle a message: all that came out so far, whatever becomes of it then.
+#[derive(Default)]
+struct Attempt {
+    /// What the message says, and the ring that it was opened with.
+    opened: Option<(Statement, Arc<KeyRing>)>,
     /// What is known of the user, once they were read.
-    known: OnceLock<Known>,
-    /// The calls that changed the user: told whatever comes after them.
-    calls: Mutex<Vec<ChangeCall>>,
-}
-
-impl Opened {
-    fn made(&self, call: impl IntoIterator<Item = ChangeCall>) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).extend(call);
-    }
+    known: Option<Known>,
+    /// The calls that changed the user.
+    calls: Vec<ChangeCall>,
 }
 
 /// What is told of a user and of the decision.
@@ -133,31 +129,29 @@ where
     C: Clock,
 {
     /// Settles one message, or sends it to the dead letters; what comes back otherwise is to be tried again.
-    async fn settle(&self, message: &ReceivedMessage) -> Result<(), (Option<Opened>, Unsettled)> {
-        let opened = match self.open(message).await {
-            Ok(opened) => opened,
-            Err(unsettled) => return self.quarantine_or_return(message, None, unsettled).await,
-        };
-        if opened.statement.tells_no_result() {
-            let record = self.record_of(message, AuditCode::Settled(Settled::Skipped), Some(&opened));
-            return match self.store(&record) {
-                Ok(()) => Ok(()),
-                Err(unsettled) => self.quarantine_or_return(message, Some(opened), unsettled).await,
-            };
-        }
-        let settled = match opened.statement.event() {
-            Ok(event) => self.settle_event(message, &opened, &event).await,
-            Err((reason, detail)) => Err(Unsettled::Quarantine(reason, detail.to_owned())),
-        };
-        match settled {
+    async fn settle(&self, message: &ReceivedMessage, attempt: &mut Attempt) -> Result<(), Unsettled> {
+        match self.try_to_settle(message, attempt).await {
             Ok(()) => Ok(()),
-            Err(unsettled) => self.quarantine_or_return(message, Some(opened), unsettled).await,
+            Err(unsettled) => self.quarantine_or_return(message, attempt, unsettled).await,
+        }
+    }
+
+    async fn try_to_settle(&self, message: &ReceivedMessage, attempt: &mut Attempt) -> Result<(), Unsettled> {
+        let (statement, ring) = self.open(message).await?;
+        attempt.opened = Some((statement.clone(), Arc::clone(&ring)));
+        match event_to_decide(&statement, &self.policy) {
+            Ok(event) => self.settle_event(message, attempt, (&statement, &ring), &event).await,
+            Err(WithoutDecision::Skipped) => {
+                self.store(&self.record_of(message, AuditCode::Settled(Settled::Skipped), attempt))
+            }
+            Err(WithoutDecision::Probed) => self.store(&self.record_of(message, AuditCode::Probed, attempt)),
+            Err(WithoutDecision::Quarantined(reason, detail)) => Err(Unsettled::Quarantine(reason, detail)),
         }
     }
 
     /// Opens with the ring at hand, and once more with a newer one where it does not know the seal's key: that may be
     /// new. Only a ring fetched just now is believed when it says that there is no such key.
-    async fn open(&self, message: &ReceivedMessage) -> Result<Opened, Unsettled> {
+    async fn open(&self, message: &ReceivedMessage) -> Result<(Statement, Arc<KeyRing>), Unsettled> {
         let ring = self.keys.current().await?;
         let open = |ring: &KeyRing| Statement::open(&message.body, &message.attributes, &ring.seal);
         let opened = open(&ring);
@@ -182,31 +176,19 @@ where
         let read = statement.clone().read_again(&self.policy.event_types);
         let in_its_group = read.tells_no_result() || read.group_id() == message.group_id;
         let statement = if in_its_group { read } else { statement };
-        Ok(Opened { statement, ring, known: OnceLock::new(), calls: Mutex::default() })
+        Ok((statement, ring))
     }
 
     async fn settle_event(
         &self,
         message: &ReceivedMessage,
-        opened: &Opened,
+        attempt: &mut Attempt,
+        (statement, ring): (&Statement, &KeyRing),
         event: &VerificationEvent,
     ) -> Result<(), Unsettled> {
-        if event.user.pool.is_synthetic() {
-            return self.store(&self.record_of(message, AuditCode::Probed, Some(opened)));
-        }
-        // Before any call: the pool's id comes from the message, and only ours may be asked about it.
-        if !self.policy.pools.contains(&event.user.pool) {
-            return Err(Unsettled::Quarantine(QuarantineReason::PoolNotAllowed, String::new()));
-        }
-        if let Some(Use::Ignore) =
-            event.unknown_type.as_ref().and_then(|name| self.policy.event_types.of(name))
-        {
-            return self.store(&self.record_of(message, AuditCode::Settled(Settled::Skipped), Some(opened)));
-        }
         let user = self.find(&event.user).await?;
-        let binding = self.check_binding(&opened.statement, &opened.ring).await?;
-        let facts = opened.statement.facts(event, user.as_ref(), binding, self.clock.now());
-        let audit_key = &opened.ring.audit;
+        let binding = self.check_binding(statement, ring).await?;
+        let facts = statement.facts(event, user.as_ref(), binding, self.clock.now());
         let decision = decide(&facts, &self.policy);
         // What is of nobody here is not told as the user's who has the name.
         let of_nobody = matches!(
@@ -214,16 +196,16 @@ where
             Decision::Settle(end) if matches!(end.outcome, Settled::Unclaimed | Settled::Skipped)
         );
         let sub = user.as_ref().and_then(|user| user.sub.as_deref()).filter(|_| !of_nobody);
-        opened.known.get_or_init(|| Known {
-            pseudonym: sub.map(|sub| pseudonym(audit_key, &event.user.pool, sub)),
-            facts: DecisionFacts::of(&facts, &self.policy, audit_key),
+        attempt.known = Some(Known {
+            pseudonym: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
+            facts: DecisionFacts::of(&facts, &self.policy, &ring.audit),
         });
         match (decision, &user) {
             (Decision::Settle(end), _) if of_nobody => {
-                self.store(&self.record_of(message, AuditCode::Settled(end.outcome), Some(opened)))
+                self.store(&self.record_of(message, AuditCode::Settled(end.outcome), attempt))
             }
             (Decision::Settle(settlement), Some(user)) => {
-                self.carry_out(message, opened, event, user, &settlement).await
+                self.carry_out(message, attempt, event, user, &settlement).await
             }
             (Decision::AwaitUser, _) | (Decision::Settle(_), None) => {
                 Err(Unsettled::Retry(QuarantineReason::UserNotFound.code().to_owned()))
@@ -263,7 +245,7 @@ where
     async fn carry_out(
         &self,
         message: &ReceivedMessage,
-        opened: &Opened,
+        attempt: &mut Attempt,
         event: &VerificationEvent,
         user: &UserRecord,
         settlement: &Settlement,
@@ -274,14 +256,14 @@ where
         let mut left_out = Vec::new();
         if writes {
             let (call, without_history) = self.write(&person, &settlement.changes).await?;
-            opened.made([call]);
+            attempt.calls.push(call);
             left_out.extend(without_history.then(|| names::IDV_HISTORY.to_owned()));
         }
         if settlement.confirm {
-            opened.made(self.confirm(&person).await?);
+            attempt.calls.extend(self.confirm(&person).await?);
         }
         let before = user.assurance.as_ref().ok().and_then(|assurance| assurance.ial);
-        let mut record = self.record_of(message, AuditCode::Settled(settlement.outcome), Some(opened));
+        let mut record = self.record_of(message, AuditCode::Settled(settlement.outcome), attempt);
         record.ial_before = Some(before.map_or(0, AssuranceLevel::get));
         record.ial_after = Some(settlement.ial_after().or(before).map_or(0, AssuranceLevel::get));
         record.confirmed = Some(settlement.confirm);
@@ -294,31 +276,29 @@ where
     async fn quarantine_or_return(
         &self,
         message: &ReceivedMessage,
-        opened: Option<Opened>,
+        attempt: &Attempt,
         unsettled: Unsettled,
-    ) -> Result<(), (Option<Opened>, Unsettled)> {
-        let (reason, detail) = match unsettled {
-            Unsettled::Quarantine(reason, detail) => (reason, detail),
+    ) -> Result<(), Unsettled> {
+        match unsettled {
+            Unsettled::Quarantine(reason, detail) => self.quarantine(message, attempt, reason, detail).await,
             Unsettled::Retry(detail) | Unsettled::Misconfigured(detail)
                 if message.attempt >= MAXIMUM_RECEIVES =>
             {
-                (QuarantineReason::RetriesExhausted, detail)
+                self.quarantine(message, attempt, QuarantineReason::RetriesExhausted, detail).await
             }
-            other => return Err((opened, other)),
-        };
-        let stored = self.quarantine(message, opened.as_ref(), reason, detail).await;
-        stored.map_err(|unsettled| (opened, unsettled))
+            other => Err(other),
+        }
     }
 
     async fn quarantine(
         &self,
         message: &ReceivedMessage,
-        opened: Option<&Opened>,
+        attempt: &Attempt,
         reason: QuarantineReason,
         detail: String,
     ) -> Result<(), Unsettled> {
-        let attributes = dead_letter(message, opened, reason, &detail, self.clock.now());
-        let record = self.record_of(message, AuditCode::Quarantined, opened).quarantined(reason);
+        let attributes = dead_letter(message, attempt, reason, &detail, self.clock.now());
+        let record = self.record_of(message, AuditCode::Quarantined, attempt).quarantined(reason);
         let record = if detail.is_empty() { record } else { record.detail(detail) };
         self.queue.put(message, attributes).await.map_err(|error| match error {
             QueueError::Misconfigured(fault) => Unsettled::Misconfigured(fault.to_string()),
@@ -329,14 +309,14 @@ where
         self.store(&record)
     }
 
-    fn record_of(&self, message: &ReceivedMessage, code: AuditCode, opened: Option<&Opened>) -> AuditRecord {
+    fn record_of(&self, message: &ReceivedMessage, code: AuditCode, attempt: &Attempt) -> AuditRecord {
         let mut record = AuditRecord::new(code, self.clock.now());
-        if let Some(opened) = opened {
-            record = record.about_statement(&opened.statement);
-            record.seconds_since_received = Some(waited(&opened.statement.envelope, record.at()));
-            record.calls.clone_from(&opened.calls.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some((statement, _)) = &attempt.opened {
+            record = record.about_statement(statement);
+            record.seconds_since_received = Some(waited(&statement.envelope, record.at()));
         }
-        if let Some(known) = opened.and_then(|opened| opened.known.get()) {
+        record.calls.clone_from(&attempt.calls);
+        if let Some(known) = &attempt.known {
             record.user.clone_from(&known.pseudonym);
             // What was decided stands with what it was decided by; what comes back is decided anew.
             if matches!(code, AuditCode::Settled(_) | AuditCode::Quarantined) {

@@ -14,8 +14,9 @@ use super::{Attributes, No, Refusal, Triggers, binding_key};
 use crate::assurance::{Assurance, STAGED_IAL, STAGED_SUBJECT};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
-use crate::envelope::{BodyDigest, FEDERATION_KEY_ID};
+use crate::envelope::BodyDigest;
 use crate::hex::hex;
+use crate::key_ring::FEDERATION_KEY_ID;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
 use crate::timestamp::Timestamp;
 use crate::verification::{

@@ -25,6 +25,7 @@ use crate::ports::{
 };
 use crate::proofing::{Claim, IdempotencyKey, OpenedSession, PersonalLink, SessionRequest};
 use crate::verification::{PoolId, UserReference, Username};
+use crate::vocabulary::Status;
 
 /// The path.
 pub const SESSION_PATH: &str = "/idv-session";
@@ -315,11 +316,13 @@ fn link(opened: &OpenedSession) -> Option<&str> {
 fn standing(record: &UserRecord) -> (&'static str, bool) {
     let Ok(assurance) = &record.assurance else { return ("in_review", false) };
     match assurance.status {
-        None | Some(IdvStatus::InProgress) => ("waiting", record.status != UserStatus::Confirmed),
-        Some(status @ (IdvStatus::Expired | IdvStatus::Abandoned | IdvStatus::Insufficient)) => {
+        None | Some(IdvStatus::Said(Status::InProgress)) => {
+            ("waiting", record.status != UserStatus::Confirmed)
+        }
+        Some(status @ (IdvStatus::Said(Status::Expired | Status::Abandoned) | IdvStatus::Insufficient)) => {
             (status.as_str(), true)
         }
-        Some(status @ (IdvStatus::Approved | IdvStatus::Declined | IdvStatus::InReview)) => {
+        Some(status @ IdvStatus::Said(Status::Approved | Status::Declined | Status::InReview)) => {
             (status.as_str(), false)
         }
     }

@@ -8,10 +8,10 @@ use super::{Attributes, No, Refusal, Triggers, WhenDown, binding_key, minute_of}
 use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
-use crate::envelope::{BodyDigest, Content, Envelope, FETCHED_KEY_ID};
+use crate::envelope::{BodyDigest, Content, Envelope};
 use crate::hex::hex;
 use crate::key_cache::Refresh;
-use crate::key_ring::{Key, KeyRing};
+use crate::key_ring::{FETCHED_KEY_ID, Key, KeyRing};
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};
 use crate::proofing::{Claim, IdempotencyKey, SessionRequest, SessionResult};
 use crate::timestamp::Timestamp;

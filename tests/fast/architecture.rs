@@ -199,6 +199,23 @@ fn imports_run_one_way() {
 }
 
 #[test]
+fn no_two_modules_import_each_other() {
+    for package in [SERVICE, IDVCTL] {
+        let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (_, (module, code)) in library(&package) {
+            let named = named(&code, "crate").into_iter().filter(|name| *name != module);
+            imports.entry(module.clone()).or_default().extend(named);
+        }
+        for (one, of_one) in &imports {
+            for other in of_one {
+                let back = imports.get(other).is_some_and(|of_other| of_other.contains(one));
+                assert!(!back, "{}: {one} and {other}", package.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn the_service_does_not_know_its_tool_and_the_tool_no_more_of_it_than_its_tier() {
     for (file, (_, code)) in library(&SERVICE) {
         assert!(!code.contains("idvctl::"), "{}", file.display());

@@ -15,7 +15,7 @@ use idv_callback::delivery::{SignatureProfile, sign};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::Clock as _;
 use idv_callback::timestamp::Timestamp;
-use idv_callback::vocabulary::{STATUS_WORDS, Status, status};
+use idv_callback::vocabulary::Status;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -234,6 +234,6 @@ fn report(answers: &[Answered], output: Output) -> Result<(), Failure> {
 
 /// The canonical status words.
 fn status_words() -> impl TypedValueParser<Value = Status> {
-    let words = STATUS_WORDS.map(|(status, _)| status.word());
-    PossibleValuesParser::new(words).try_map(|word| status(&word).ok_or("it is no status"))
+    let words = Status::ALL.iter().map(|status| status.word());
+    PossibleValuesParser::new(words).try_map(|word| Status::of_canonical(&word).ok_or("it is no status"))
 }

@@ -6,7 +6,7 @@ use idv_callback::assurance::{Decision, History, Policy, QuarantineReason, Settl
 use idv_callback::correction::{Correction, Statement};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{Clock, UserDirectory};
-use idv_callback::settlement::Pace;
+use idv_callback::settlement::{Pace, WithoutDecision, event_to_decide};
 use idv_callback::verification::{UserReference, VerificationEvent};
 
 /// Why a letter is left where it is.
@@ -79,16 +79,13 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
             None => read,
             Some(correction) => read.corrected(correction.clone()),
         };
-        if statement.tells_no_result() {
-            return Err(Stays::Unknown("its type tells no result now: archive and discard it".to_owned()));
-        }
-        let event = statement.event().map_err(|(reason, _)| Stays::Dead(reason))?;
-        if event.user.pool.is_synthetic() {
-            return Err(Stays::Unknown("a synthetic callback, about nobody".to_owned()));
-        }
-        if !self.policy.pools.contains(&event.user.pool) {
-            return Err(Stays::Dead(QuarantineReason::PoolNotAllowed));
-        }
+        let event = event_to_decide(&statement, self.policy).map_err(|without| match without {
+            WithoutDecision::Quarantined(reason, _) => Stays::Dead(reason),
+            WithoutDecision::Skipped => {
+                Stays::Unknown("its type tells no result now: archive and discard it".to_owned())
+            }
+            WithoutDecision::Probed => Stays::Unknown("a synthetic callback, about nobody".to_owned()),
+        })?;
         let group = statement.group_id();
         let user = self.user(&event, &group, users).await.map_err(Stays::Unknown)?;
         let binding = statement.binding(&self.ring.binding);

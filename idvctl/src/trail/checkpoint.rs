@@ -11,9 +11,9 @@ use idv_callback::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::finding::{Finding, Kind};
 use super::merkle::root;
 use super::note::{NoteError, VerifyingKey, signed};
-use super::verify::{Finding, Kind};
 
 /// A stretch of one writer's chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod codes;
 mod entry;
+mod finding;
 mod html;
 mod merkle;
 mod note;
@@ -19,13 +20,14 @@ mod verify;
 
 pub use checkpoint::{Leaf, NothingNew, SealedLog};
 pub use entry::{Entry, Place, entries_in};
+pub use finding::{Finding, Kind};
 pub use note::{NoteError, SigningKey, VerifyingKey, signed};
 pub use ocsf::ocsf;
 pub use reconcile::{Class, Reconciled, Reconciliation, UserLink};
 pub use redecide::{Difference, Redecision};
 pub use report::{Report, Statistics};
 pub use trace::{Thread, Tracing};
-pub use verify::{Checked, Finding, Kind, Verifier};
+pub use verify::{Checked, Verifier};
 
 /// The page of Python that checks a trail without any of this code.
 pub const VERIFIER: &str = include_str!("verify.py");

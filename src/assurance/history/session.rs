@@ -9,6 +9,7 @@ use crate::assurance::record::IdvStatus;
 use crate::hex::hex;
 use crate::timestamp::Timestamp;
 use crate::verification::{AssuranceLevel, EventId, Outcome, SessionId, VerificationEvent};
+use crate::vocabulary::Status;
 
 /// How many hexadecimal digits stand for an instant, for an event's id, and for what it said.
 const INSTANT_DIGITS: usize = 12;
@@ -165,13 +166,13 @@ impl Word {
     /// The status that the word leads to.
     pub(in crate::assurance) fn status(self) -> IdvStatus {
         match self {
-            Self::Approved(_) => IdvStatus::Approved,
-            Self::Declined => IdvStatus::Declined,
+            Self::Approved(_) => IdvStatus::Said(Status::Approved),
+            Self::Declined => IdvStatus::Said(Status::Declined),
             Self::Insufficient => IdvStatus::Insufficient,
-            Self::InReview => IdvStatus::InReview,
-            Self::Expired => IdvStatus::Expired,
-            Self::Abandoned => IdvStatus::Abandoned,
-            Self::InProgress => IdvStatus::InProgress,
+            Self::InReview => IdvStatus::Said(Status::InReview),
+            Self::Expired => IdvStatus::Said(Status::Expired),
+            Self::Abandoned => IdvStatus::Said(Status::Abandoned),
+            Self::InProgress => IdvStatus::Said(Status::InProgress),
         }
     }
 
