@@ -15,7 +15,7 @@ use crate::binding::Binding;
 use crate::delivery::{Reading, parse_payload};
 use crate::envelope::{BodyDigest, Content as Said, Envelope, group_id};
 use crate::key_ring::{FETCHED_KEY_ID, Key};
-use crate::seal::{self, Kind, OpenError};
+use crate::seal::{self, OpenError, SealedAs};
 use crate::timestamp::Timestamp;
 use crate::verification::{UserReference, Username, VerificationEvent};
 use crate::vocabulary::EventTypes;
@@ -29,14 +29,14 @@ pub const CORRECTION_ATTRIBUTE: &str = "idv-correction";
 /// Whom a callback is about. No `Debug`: it names a user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Correction {
-    content: Content,
+    content: CorrectionContent,
     sealed: String,
 }
 
 /// What a correction says.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Content {
+pub struct CorrectionContent {
     /// The digest of the sealed envelope that it stands beside.
     pub envelope_sha256: String,
     /// The user's name, in the pool that the callback names.
@@ -49,7 +49,7 @@ pub struct Content {
     pub approved_by: String,
 }
 
-impl Content {
+impl CorrectionContent {
     fn check(&self) -> Result<(), &'static str> {
         if BodyDigest::parse(&self.envelope_sha256).is_none() || Username::new(&self.username).is_err() {
             return Err("it must name an envelope's digest and a user");
@@ -77,15 +77,15 @@ impl Correction {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(content: Content, key: &Key) -> Result<Self, &'static str> {
+    pub fn new(content: CorrectionContent, key: &Key) -> Result<Self, &'static str> {
         content.check()?;
-        let sealed = seal::seal(Kind::Correction, key, &content).map_err(|_| "it cannot be printed")?;
+        let sealed = seal::seal(SealedAs::Correction, key, &content).map_err(|_| "it cannot be printed")?;
         Ok(Self { content, sealed })
     }
 
     /// Reads a correction that stands beside this message.
     fn open(sealed: &str, message: &str, keys: &[Key]) -> Result<Self, OpenError> {
-        let content: Content = seal::open(Kind::Correction, sealed, keys)?;
+        let content: CorrectionContent = seal::open(SealedAs::Correction, sealed, keys)?;
         content.check().map_err(|_| OpenError::Unreadable)?;
         let of_this_message = content.envelope_sha256 == BodyDigest::of(message.as_bytes()).as_str();
         if of_this_message {
@@ -96,7 +96,7 @@ impl Correction {
     }
 
     /// What it says.
-    pub fn content(&self) -> &Content {
+    pub fn content(&self) -> &CorrectionContent {
         &self.content
     }
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::hex::hex;
 use crate::key_ring::Key;
-use crate::seal::{self, Kind, OpenError};
+use crate::seal::{self, OpenError, SealedAs};
 use crate::timestamp::Timestamp;
 use crate::verification::{EventId, UserReference, VerificationEvent};
 
@@ -132,7 +132,7 @@ impl Envelope {
     /// # Errors
     /// Only if the JSON library fails to print, which nothing in an envelope can cause.
     pub fn seal(&self, key: &Key) -> Result<String, serde_json::Error> {
-        seal::seal(Kind::Envelope, key, &wire::Content::from(self))
+        seal::seal(SealedAs::Envelope, key, &wire::EnvelopeForm::from(self))
     }
 
     /// Reads a message from the queue and checks its seal.
@@ -140,7 +140,7 @@ impl Envelope {
     /// # Errors
     /// [`OpenError`] tells a message that is not an envelope from one that is not sealed by us.
     pub fn open(message: &str, keys: &[Key]) -> Result<Self, OpenError> {
-        let content: wire::Content = seal::open(Kind::Envelope, message, keys)?;
+        let content: wire::EnvelopeForm = seal::open(SealedAs::Envelope, message, keys)?;
         content.read().ok_or(OpenError::Unreadable)
     }
 }

@@ -69,31 +69,31 @@ pub struct Intake<Q, S, A, C> {
 }
 
 /// Why a callback was not taken in.
-enum Turned {
+enum NotAccepted {
     /// It is not a callback.
-    Away(Rejection),
+    Rejected(Rejection),
     /// It is not authentic.
     Refused(AuthenticationError),
     /// Not now.
     Deferred { reason: &'static str, detail: String },
 }
 
-impl From<AuthenticationError> for Turned {
+impl From<AuthenticationError> for NotAccepted {
     fn from(error: AuthenticationError) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<KeyStoreError> for Turned {
+impl From<KeyStoreError> for NotAccepted {
     fn from(error: KeyStoreError) -> Self {
         Self::Deferred { reason: "key_store", detail: error.to_string() }
     }
 }
 
-impl From<QueueError> for Turned {
+impl From<QueueError> for NotAccepted {
     fn from(error: QueueError) -> Self {
         let reason = match error {
-            QueueError::Passing(_) => "queue",
+            QueueError::Transient(_) => "queue",
             QueueError::Misconfigured(_) | QueueError::NotInFlight(_) => "queue_misconfigured",
         };
         Self::Deferred { reason, detail: error.fault().to_string() }
@@ -120,11 +120,11 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
         request: &Request,
         received_at: Timestamp,
         deadline: Deadline,
-    ) -> Result<(AuditRecord, Answer), Turned> {
-        let (body, form) = screen(request).map_err(Turned::Away)?;
+    ) -> Result<(AuditRecord, Answer), NotAccepted> {
+        let (body, form) = screen(request).map_err(NotAccepted::Rejected)?;
         // What a body is called does not matter where it is signed; where it is not, that is the better thing to say.
         let unauthentic = |turned| match (turned, form) {
-            (Turned::Refused(_), Form::Other) => Turned::Away(Rejection::UnsupportedMediaType),
+            (NotAccepted::Refused(_), Form::Other) => NotAccepted::Rejected(Rejection::UnsupportedMediaType),
             (turned, _) => turned,
         };
         let delivery = Delivery::read(&self.profile, &request.headers, body);
@@ -133,7 +133,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
             biased;
             verified = self.verify(&delivery, received_at) => verified.map_err(unauthentic)?,
             () = self.clock.sleep(deadline.remaining(received_at).saturating_sub(ENQUEUE_BUDGET)) => {
-                return Err(Turned::out_of_time());
+                return Err(NotAccepted::out_of_time());
             }
         };
         let read = delivery.read_body(received_at, &self.event_types);
@@ -190,7 +190,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
         &self,
         delivery: &Delivery<'b, crate::delivery::Unverified>,
         now: Timestamp,
-    ) -> Result<(Delivery<'b, Verified>, std::sync::Arc<KeyRing>), Turned> {
+    ) -> Result<(Delivery<'b, Verified>, std::sync::Arc<KeyRing>), NotAccepted> {
         let ring = self.keys.current().await?;
         match delivery.verify(ring.webhook_keys_at(now), now) {
             Err(AuthenticationError::NoKeyMatches) => {}
@@ -201,18 +201,23 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
             Refresh::NotDue => Err(AuthenticationError::NoKeyMatches.into()),
             // The key may be one that we do not know yet: that is our fault, not the sender's.
             Refresh::Failed(error) => {
-                Err(Turned::Deferred { reason: "key_store_for_unknown_key", detail: error.to_string() })
+                Err(NotAccepted::Deferred { reason: "key_store_for_unknown_key", detail: error.to_string() })
             }
         }
     }
 
-    async fn enqueue(&self, envelope: &Envelope, ring: &KeyRing, deadline: Deadline) -> Result<(), Turned> {
+    async fn enqueue(
+        &self,
+        envelope: &Envelope,
+        ring: &KeyRing,
+        deadline: Deadline,
+    ) -> Result<(), NotAccepted> {
         let remaining = deadline.remaining(self.clock.now());
         if remaining < ENQUEUE_BUDGET {
-            return Err(Turned::out_of_time());
+            return Err(NotAccepted::out_of_time());
         }
         // Neither can happen: a ring has a seal key, and an envelope always prints. If it did, nothing is lost.
-        let unsealed = || Turned::Deferred { reason: "seal", detail: String::new() };
+        let unsealed = || NotAccepted::Deferred { reason: "seal", detail: String::new() };
         let key = ring.seal.first().ok_or_else(unsealed)?;
         let message = OutgoingMessage {
             body: envelope.seal(key).map_err(|_| unsealed())?,
@@ -223,7 +228,7 @@ impl<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock> Intake<Q, S, A, C> {
         tokio::select! {
             biased;
             sent = self.queue.send(message) => Ok(sent?),
-            () = self.clock.sleep(remaining.saturating_sub(ENQUEUE_BUDGET / 2)) => Err(Turned::out_of_time()),
+            () = self.clock.sleep(remaining.saturating_sub(ENQUEUE_BUDGET / 2)) => Err(NotAccepted::out_of_time()),
         }
     }
 }
@@ -310,14 +315,14 @@ impl Accepted {
     }
 }
 
-impl Turned {
+impl NotAccepted {
     fn out_of_time() -> Self {
         Self::Deferred { reason: "out_of_time", detail: String::new() }
     }
 
     fn record_and_answer(self, at: Timestamp) -> (AuditRecord, Answer) {
         match self {
-            Self::Away(rejection) => (
+            Self::Rejected(rejection) => (
                 AuditRecord::new(AuditCode::Rejected, at).because(rejection.code()),
                 Answer::rejected(rejection),
             ),

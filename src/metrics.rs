@@ -19,7 +19,7 @@ pub const SUSPICIOUS: [QuarantineReason; 6] = [
     QuarantineReason::SubjectConflict,
 ];
 
-/// The reason of a record where 1Kosmos was not to be had.
+/// The reason of a record where 1Kosmos was unavailable.
 pub const PROVIDER: &str = "provider";
 
 /// The reason of a record where 1Kosmos is there and does not take what it was asked.

@@ -58,7 +58,7 @@ struct Call<'c> {
 /// Why a try failed.
 enum Failed {
     /// Another try may help.
-    Passing(&'static str),
+    Transient(&'static str),
     /// The key was not taken.
     Unauthorized,
     /// It is not there.
@@ -148,7 +148,7 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
             let attempt = tokio::select! {
                 biased;
                 answer = self.send(call, header) => answer,
-                () = self.clock.sleep(left.min(TRY)) => Err(Failed::Passing("timeout")),
+                () = self.clock.sleep(left.min(TRY)) => Err(Failed::Transient("timeout")),
             };
             last = match attempt {
                 Ok(body) => return Ok(body),
@@ -157,7 +157,7 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
                     return Err(ProviderError::Refused(Fault::new(call.name, &status.to_string())));
                 }
                 Err(Failed::Unauthorized) => fault("401"),
-                Err(Failed::Passing(code)) => fault(code),
+                Err(Failed::Transient(code)) => fault(code),
             };
             refused_key = matches!(attempt, Err(Failed::Unauthorized));
             self.clock.sleep(BETWEEN_TRIES).await;
@@ -176,16 +176,16 @@ impl<K: ApiKeyStore, C: Clock> OneKosmos<K, C> {
         let request = request.body(Full::from(call.body.clone())).map_err(|_| Failed::Refused(0))?;
         let (status, body) =
             self.client.send(request, MAXIMUM_ANSWER_BYTES).await.map_err(|error| match error {
-                HttpError::NoAnswer(_) => Failed::Passing("no_answer"),
-                HttpError::CutOff(_) => Failed::Passing("cut_off"),
+                HttpError::NoAnswer(_) => Failed::Transient("no_answer"),
+                HttpError::CutOff(_) => Failed::Transient("cut_off"),
             })?;
         match status {
             StatusCode::UNAUTHORIZED => Err(Failed::Unauthorized),
             StatusCode::NOT_FOUND => Err(Failed::NotFound),
-            StatusCode::TOO_MANY_REQUESTS => Err(Failed::Passing("429")),
+            StatusCode::TOO_MANY_REQUESTS => Err(Failed::Transient("429")),
             // The first try with this key is still at work (IETF draft "The Idempotency-Key HTTP Header Field", section 2.6).
-            StatusCode::CONFLICT => Err(Failed::Passing("409")),
-            status if status.is_server_error() => Err(Failed::Passing("5xx")),
+            StatusCode::CONFLICT => Err(Failed::Transient("409")),
+            status if status.is_server_error() => Err(Failed::Transient("5xx")),
             status if status.is_success() => Ok(body),
             status => Err(Failed::Refused(status.as_u16())),
         }

@@ -68,9 +68,9 @@ pub trait UserDirectory: Send + Sync {
 pub enum DirectoryError {
     /// The user does not exist.
     UserNotFound,
-    /// A fault that passes: throttling, an error inside the service, no answer.
-    Passing(Fault),
-    /// A fault that an operator must mend: a missing permission, attribute or pool.
+    /// A transient fault: throttling, an error inside the service, no answer.
+    Transient(Fault),
+    /// A fault that an operator must fix: a missing permission, attribute or pool.
     Misconfigured(Fault),
     /// The service will never do this.
     Refused(Fault),
@@ -81,7 +81,7 @@ impl DirectoryError {
     pub fn into_fault(self) -> Option<Fault> {
         match self {
             Self::UserNotFound => None,
-            Self::Passing(fault) | Self::Misconfigured(fault) | Self::Refused(fault) => Some(fault),
+            Self::Transient(fault) | Self::Misconfigured(fault) | Self::Refused(fault) => Some(fault),
         }
     }
 }
@@ -151,9 +151,9 @@ impl OutgoingMessage {
 /// Why a call to a queue failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueError {
-    /// A fault that passes.
-    Passing(Fault),
-    /// A fault that an operator must mend: a missing permission or queue.
+    /// A transient fault.
+    Transient(Fault),
+    /// A fault that an operator must fix: a missing permission or queue.
     Misconfigured(Fault),
     /// The handle is not of a message in flight any more.
     NotInFlight(Fault),
@@ -163,7 +163,7 @@ impl QueueError {
     /// The call and the code.
     pub fn fault(&self) -> &Fault {
         match self {
-            Self::Passing(fault) | Self::Misconfigured(fault) | Self::NotInFlight(fault) => fault,
+            Self::Transient(fault) | Self::Misconfigured(fault) | Self::NotInFlight(fault) => fault,
         }
     }
 }
@@ -199,9 +199,9 @@ pub trait KeyStore: Send + Sync {
 /// Why the key ring could not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyStoreError {
-    /// A fault that passes.
-    Passing(Fault),
-    /// A fault that an operator must mend.
+    /// A transient fault.
+    Transient(Fault),
+    /// A fault that an operator must fix.
     Misconfigured(Fault),
     /// What is stored is not a key ring.
     Malformed(KeyRingError),
@@ -210,7 +210,7 @@ pub enum KeyStoreError {
 impl fmt::Display for KeyStoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passing(fault) | Self::Misconfigured(fault) => write!(f, "key ring: {fault}"),
+            Self::Transient(fault) | Self::Misconfigured(fault) => write!(f, "key ring: {fault}"),
             Self::Malformed(error) => error.fmt(f),
         }
     }
@@ -282,7 +282,7 @@ pub enum ProviderError {
     NotFound,
     /// It is there, and does not take what was asked: the same will not be answered later either.
     Refused(Fault),
-    /// It is not to be had: no answer in time, an error of its own, a key that it does not take, an answer that is none.
+    /// It is unavailable: no answer in time, an error of its own, a key that it does not take, an answer that is none.
     Failed(Fault),
 }
 

@@ -14,14 +14,14 @@ use crate::secret::Tag;
 
 /// What a sealed document is. A seal of one kind is none of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SealedAs {
     /// An accepted callback.
     Envelope,
     /// Whom a callback is about.
     Correction,
 }
 
-impl Kind {
+impl SealedAs {
     fn label(self) -> &'static [u8] {
         match self {
             Self::Envelope => b"idv-callback/envelope/1\n",
@@ -64,7 +64,7 @@ const VERSION: u32 = 1;
 ///
 /// # Errors
 /// Only if the JSON library fails to print.
-pub fn seal(kind: Kind, key: &Key, content: &impl Serialize) -> Result<String, serde_json::Error> {
+pub fn seal(kind: SealedAs, key: &Key, content: &impl Serialize) -> Result<String, serde_json::Error> {
     let content = serde_json::value::to_raw_value(content)?;
     let seal = Seal { key_id: key.id.clone(), mac: hex(&tag(kind, key, &content).to_bytes()) };
     serde_json::to_string(&Sealed { v: VERSION, seal: Some(seal), content: &content })
@@ -74,7 +74,7 @@ pub fn seal(kind: Kind, key: &Key, content: &impl Serialize) -> Result<String, s
 ///
 /// # Errors
 /// [`OpenError`] tells what is no document from what is not sealed by us.
-pub fn open<T: DeserializeOwned>(kind: Kind, text: &str, keys: &[Key]) -> Result<T, OpenError> {
+pub fn open<T: DeserializeOwned>(kind: SealedAs, text: &str, keys: &[Key]) -> Result<T, OpenError> {
     let sealed: Sealed<'_> = serde_json::from_str(text).map_err(|_| OpenError::Unreadable)?;
     if sealed.v != VERSION {
         return Err(OpenError::Unreadable);
@@ -88,6 +88,6 @@ pub fn open<T: DeserializeOwned>(kind: Kind, text: &str, keys: &[Key]) -> Result
     serde_json::from_str(sealed.content.get()).map_err(|_| OpenError::Unreadable)
 }
 
-fn tag(kind: Kind, key: &Key, content: &RawValue) -> Tag {
+fn tag(kind: SealedAs, key: &Key, content: &RawValue) -> Tag {
     key.secret.mac(&[kind.label(), content.get().as_bytes()])
 }

@@ -48,7 +48,7 @@ pub(crate) fn audit() {
     }
     let found = Command::new(idvctl()).args(["audit", "reconcile"]).arg(&path).output().unwrap();
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
-    assert!(found.contains(&format!("! accepted, and no outcome: rcpt_{LOST:032x}")), "{found}");
+    assert!(found.contains(&format!("! accepted, but without an outcome: rcpt_{LOST:032x}")), "{found}");
     println!("the one lost outcome was found: rcpt_{LOST:032x}");
 }
 

@@ -57,20 +57,20 @@ pub struct Depth {
 
 /// The dead-letter queue as an operator's tool sees it.
 pub trait DeadLetterStore: Send + Sync {
-    /// Up to ten letters that nobody holds, which are held for this long from now. While a letter is held, those behind it in
-    /// its group are not to be had.
-    fn look(&self, hold: Duration) -> impl Future<Output = Result<Vec<DeadLetter>, QueueError>> + Send;
+    /// Up to ten messages that nobody holds, which are held for this long from now. While a message is held, those behind it in
+    /// its group are unavailable.
+    fn receive(&self, hold: Duration) -> impl Future<Output = Result<Vec<DeadLetter>, QueueError>> + Send;
 
-    /// Lets go of letters that are held: they are as they were, in the order that they had. One that is not held any more
+    /// Releases messages that are held: they are as they were, in the order that they had. One that is not held any more
     /// has come back by itself.
-    fn let_go(&self, handles: &[String]) -> impl Future<Output = Result<(), QueueError>> + Send;
+    fn release(&self, handles: &[String]) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// Deletes a letter that is held.
+    /// Deletes a message that is held.
     fn remove(&self, handle: &str) -> impl Future<Output = Result<(), QueueError>> + Send;
 
     /// How many there are.
     fn depth(&self) -> impl Future<Output = Result<Depth, QueueError>> + Send;
 
-    /// Sends a letter back to the callback queue, and sees that it arrived whole.
+    /// Sends a message back to the callback queue, and sees that it arrived whole.
     fn send_back(&self, message: OutgoingMessage) -> impl Future<Output = Result<(), QueueError>> + Send;
 }

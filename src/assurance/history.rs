@@ -227,11 +227,11 @@ impl History {
         Some(after)
     }
 
-    /// Adds what an event says of a session. One that was dated ahead stays known when the session lets go of it.
+    /// Adds what an event says of a session. One that was dated ahead stays known when the session releases it.
     fn hear(&mut self, session: &SessionId, word: Word, mark: Mark) -> bool {
         let ahead = mark.ahead;
-        let (remembered, let_go) = self.session(session).hear(word, mark);
-        self.ahead.extend(let_go.into_iter().filter(|(_, mark)| mark.ahead));
+        let (remembered, release) = self.session(session).hear(word, mark);
+        self.ahead.extend(release.into_iter().filter(|(_, mark)| mark.ahead));
         remembered || ahead
     }
 
@@ -276,7 +276,7 @@ impl History {
         highest.map(|(session, word, mark)| Standing { word, session: &session.id, mark, taken_back })
     }
 
-    /// Lets go of what matters least until the rest fits. Results, and sessions in review, are forgotten only where that makes
+    /// Releases what matters least until the rest fits. Results, and sessions in review, are forgotten only where that makes
     /// room for the denial of this session, whose approval stands.
     fn fit(&mut self, room: usize, denied: Option<&SessionId>) -> bool {
         while self.to_string().len() > room {

@@ -34,9 +34,9 @@ pub enum AuditCode {
     Probed,
     /// The message went to the dead letters.
     Quarantined,
-    /// The message goes back to the queue because of a fault that passes.
+    /// The message goes back to the queue because of a transient fault.
     Retried,
-    /// The message goes back to the queue because of a fault that an operator must mend.
+    /// The message goes back to the queue because of a fault that an operator must fix.
     Misconfigured,
     /// The message goes back to the queue untried: too little time, or behind one of its user's that failed.
     Left,
@@ -153,9 +153,9 @@ codes! {
     Quarantined = "IDV2101" "quarantined" counts [Quarantined]
         "No rule settles it: the message is among the dead letters.";
     Retried = "IDV2201" "retried" counts [Retried]
-        "A fault that passes: the message goes back to the queue.";
+        "A transient fault: the message goes back to the queue.";
     Misconfigured = "IDV2202" "misconfigured" counts [Misconfigured]
-        "A fault that an operator must mend: the message goes back to the queue.";
+        "A fault that an operator must fix: the message goes back to the queue.";
     Left = "IDV2203" "left" counts [Left]
         "Untried: too little time, or behind one of the same user's that failed.";
     Planned = "IDV3001" "planned" counts []
@@ -179,7 +179,7 @@ codes! {
     SignUpRefused = "IDV4002" "sign_up_refused" counts [SignUpRefused]
         "A sign-up was refused.";
     SignUpUnproofed = "IDV4003" "sign_up_unproofed" counts [SignUpUnproofed]
-        "1Kosmos was not to be had: a sign-up was let through without a session.";
+        "1Kosmos was unavailable: a sign-up was let through without a session.";
     SessionWithheld = "IDV4004" "session_withheld" counts [SessionWithheld]
         "Somebody asked for a proofing session and did not show that it is theirs.";
     StepUpStarted = "IDV4101" "step_up_started" counts [StepUpStarted]

@@ -84,11 +84,11 @@ metrics! {
     Quarantined in Count by "Reason";
     /// Of these, those that an attack or a mix-up of people would look like.
     Suspicious in Count;
-    /// Messages that went back to the queue because of a fault that passes.
+    /// Messages that went back to the queue because of a transient fault.
     Retried in Count;
     /// Of these, those that AWS throttled.
     Throttled in Count;
-    /// Messages that went back to the queue because of a fault that an operator must mend.
+    /// Messages that went back to the queue because of a fault that an operator must fix.
     Misconfigured in Count;
     /// Messages that went back untried.
     Left in Count;
@@ -114,7 +114,7 @@ metrics! {
     StepUpPending in Count;
     /// Step-ups that were not passed, and sign-ins with step-up that ended without tokens, by reason.
     StepUpFailed in Count by "Reason";
-    /// Of all these, those where 1Kosmos was not to be had.
+    /// Of all these, those where 1Kosmos was unavailable.
     ProviderFaults in Count;
     /// Of all these, those where 1Kosmos does not take what it is asked.
     ProviderRefusals in Count;

@@ -140,7 +140,7 @@ fn read(answer: &AdminGetUserOutput) -> Result<UserRecord, DirectoryError> {
 fn failed<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpResponse>) -> DirectoryError {
     let Failure { fault, sort } = Failure::of(call, error);
     match (sort, fault.code.as_str(), call) {
-        (Sort::Passing, _, _) => DirectoryError::Passing(fault),
+        (Sort::Transient, _, _) => DirectoryError::Transient(fault),
         // A name that Cognito never gives is an invalid parameter to it: the other one, the pool's id, has a form that was checked.
         (Sort::Other, "UserNotFoundException", _) | (Sort::Other, "InvalidParameterException", GET) => {
             DirectoryError::UserNotFound

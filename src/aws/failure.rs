@@ -20,8 +20,8 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     /// It passes: throttling, an error inside the service, no answer.
-    Passing,
-    /// Everything else. Unless the call knows better, an operator has to mend something.
+    Transient,
+    /// Everything else. Unless the call knows better, an operator has to fix something.
     Other,
 }
 
@@ -59,23 +59,23 @@ impl Failure {
     /// Reads an error of the SDK.
     pub fn of<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
         let (code, sort) = match error {
-            SdkError::TimeoutError(_) => ("timeout", Sort::Passing),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => ("timeout", Sort::Passing),
+            SdkError::TimeoutError(_) => ("timeout", Sort::Transient),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => ("timeout", Sort::Transient),
             SdkError::DispatchFailure(failure) if failure.is_user() => ("bad_request", Sort::Other),
-            SdkError::DispatchFailure(failure) if failure.is_io() => ("no_connection", Sort::Passing),
+            SdkError::DispatchFailure(failure) if failure.is_io() => ("no_connection", Sort::Transient),
             // The other side closed the connection between the request and its answer.
             SdkError::DispatchFailure(failure) if failure.as_other() == Some(ErrorKind::TransientError) => {
-                ("no_answer", Sort::Passing)
+                ("no_answer", Sort::Transient)
             }
             SdkError::DispatchFailure(_) => ("not_sent", Sort::Other),
-            SdkError::ResponseError(_) => ("unreadable_answer", Sort::Passing),
+            SdkError::ResponseError(_) => ("unreadable_answer", Sort::Transient),
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status();
                 let code = answer.err().code().map(without_namespace);
                 let passing = status.is_server_error()
                     || status.as_u16() == 429
                     || code.is_some_and(|code| PASSING.contains(&code));
-                (code.unwrap_or("unknown"), if passing { Sort::Passing } else { Sort::Other })
+                (code.unwrap_or("unknown"), if passing { Sort::Transient } else { Sort::Other })
             }
             // No credentials, or a request that cannot be built.
             _ => ("not_built", Sort::Other),

@@ -50,7 +50,7 @@ impl StoredSecret {
 impl KeyStore for StoredSecret {
     async fn fetch(&self) -> Result<KeyRing, KeyStoreError> {
         let json = self.read().await.map_err(|Failure { fault, sort }| match sort {
-            Sort::Passing => KeyStoreError::Passing(fault),
+            Sort::Transient => KeyStoreError::Transient(fault),
             Sort::Other => KeyStoreError::Misconfigured(fault),
         })?;
         KeyRing::parse(&json).map_err(KeyStoreError::Malformed)

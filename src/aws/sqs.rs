@@ -119,7 +119,7 @@ pub fn queue_error<E: ProvideErrorMetadata>(
 ) -> QueueError {
     let Failure { fault, sort } = Failure::of(call, error);
     match (sort, fault.code.as_str()) {
-        (Sort::Passing, _) => QueueError::Passing(fault),
+        (Sort::Transient, _) => QueueError::Transient(fault),
         // An expired handle of a FIFO queue is answered with InvalidParameterValue.
         (Sort::Other, "MessageNotInflight" | "ReceiptHandleIsInvalid" | "InvalidParameterValue")
             if matches!(call, "DeleteMessage" | "ChangeMessageVisibility") =>

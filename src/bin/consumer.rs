@@ -35,7 +35,7 @@ async fn run() -> Result<(), Error> {
     };
     let (ring, warm) = tokio::join!(keys.current(), warm_up);
     check_key_ring(ring, config.policy.binding_required)?;
-    if let Err(DirectoryError::Passing(fault) | DirectoryError::Misconfigured(fault)) = warm {
+    if let Err(DirectoryError::Transient(fault) | DirectoryError::Misconfigured(fault)) = warm {
         tracing::warn!(%fault, "the user pool could not be asked");
     }
     let audit = FunctionLog::begin("consumer", "", &environment, &config.metrics_namespace)?;

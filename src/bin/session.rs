@@ -14,7 +14,7 @@ use idv_callback::lambda::{
 use idv_callback::onekosmos::OneKosmos;
 use idv_callback::ports::{AuditSink as _, Clock as _};
 use idv_callback::telemetry::FunctionLog;
-use idv_callback::triggers::session::{INVOCATION_TIMEOUT, SessionDesk};
+use idv_callback::triggers::session::{INVOCATION_TIMEOUT, SessionEndpoint};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 fn main() -> ExitCode {
@@ -37,7 +37,7 @@ async fn run() -> Result<(), Error> {
     }
     let audit = FunctionLog::begin("session", "", &environment, &config.metrics_namespace)?;
 
-    let desk = Arc::new(SessionDesk {
+    let endpoint = Arc::new(SessionEndpoint {
         provider,
         directory,
         keys,
@@ -48,15 +48,15 @@ async fn run() -> Result<(), Error> {
         allowed_origin: config.allowed_origin,
     });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<InvocationEvent>| {
-        let desk = Arc::clone(&desk);
+        let endpoint = Arc::clone(&endpoint);
         async move {
             let payload = event.payload.read();
             if is_heartbeat(&payload) {
-                desk.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
+                endpoint.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
                 return Ok::<_, Error>(Answered::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_session(&desk, HttpEvent::read(payload), deadline).await))
+            Ok(Answered::Event(handle_session(&endpoint, HttpEvent::read(payload), deadline).await))
         }
     }))
     .await

@@ -69,7 +69,7 @@ pub const VARIABLES: [Variable; 38] = [
     Variable("IDV_CALLBACK_URL", "where 1Kosmos calls back", "https://idv.example.com/idv-callback"),
     Variable(
         "IDV_PROVIDER_DOWN",
-        "what becomes of sign-ups while 1Kosmos is not to be had: refuse or admit (default refuse)",
+        "what becomes of sign-ups while 1Kosmos is unavailable: refuse or admit (default refuse)",
         "refuse",
     ),
     Variable(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::header_fields::HeaderFields;
 use super::payload::{self, PayloadError, Reading};
-use super::profile::{Claim, SignatureProfile};
+use super::profile::{SignatureClaim, SignatureProfile};
 use crate::key_ring::Key;
 use crate::timestamp::Timestamp;
 use crate::verification::EventId;
@@ -24,7 +24,7 @@ pub struct Delivery<'b, State> {
 }
 
 /// The state of a delivery whose signature is well formed but not verified.
-pub struct Unverified(Claim);
+pub struct Unverified(SignatureClaim);
 
 /// The state of a delivery that was signed with one of our keys, within the tolerance.
 pub struct Verified {
@@ -143,7 +143,7 @@ impl<'b> Delivery<'b, Unverified> {
     }
 }
 
-impl Claim {
+impl SignatureClaim {
     fn check_freshness(&self, now: Timestamp) -> Result<Freshness, AuthenticationError> {
         let Some((_, seconds)) = self.timestamp else { return Ok(Freshness::Unbound) };
         let signed_at = Timestamp::from_unix_seconds(seconds);

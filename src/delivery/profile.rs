@@ -47,14 +47,14 @@ pub enum SignatureProfile {
 }
 
 /// What the signature header fields say, before anything is known to be true.
-pub(super) struct Claim {
+pub(super) struct SignatureClaim {
     pub(super) message_id: Option<String>,
     /// The timestamp exactly as received, and as a number of seconds.
     pub(super) timestamp: Option<(String, i64)>,
     pub(super) signatures: Vec<[u8; 32]>,
 }
 
-impl Claim {
+impl SignatureClaim {
     /// The tag that a holder of the secret would have sent for this claim.
     pub(super) fn tag(&self, secret: &Secret, body: &[u8]) -> Tag {
         let timestamp = self.timestamp.as_ref().map(|(text, _)| text.as_str());
@@ -99,7 +99,7 @@ impl SignatureProfile {
         }
     }
 
-    pub(super) fn read(&self, headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
+    pub(super) fn read(&self, headers: &HeaderFields) -> Result<SignatureClaim, AuthenticationError> {
         match self {
             Self::StandardWebhooks => read_standard(headers),
             Self::Timestamped { header } => read_timestamped(headers.exactly_one(header)?),
@@ -107,7 +107,7 @@ impl SignatureProfile {
                 let value = headers.exactly_one(header)?;
                 let signature = hex_tag(value.strip_prefix("sha256=").unwrap_or(value))
                     .ok_or(AuthenticationError::SignatureMalformed)?;
-                Ok(Claim { message_id: None, timestamp: None, signatures: vec![signature] })
+                Ok(SignatureClaim { message_id: None, timestamp: None, signatures: vec![signature] })
             }
         }
     }
@@ -161,7 +161,7 @@ pub fn sign(
     }
 }
 
-fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
+fn read_standard(headers: &HeaderFields) -> Result<SignatureClaim, AuthenticationError> {
     let id = headers.exactly_one("webhook-id")?;
     let timestamp = headers.exactly_one("webhook-timestamp")?;
     let signatures = headers.exactly_one("webhook-signature")?;
@@ -182,7 +182,7 @@ fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
             return Err(AuthenticationError::TooManySignatures);
         }
     }
-    Ok(Claim {
+    Ok(SignatureClaim {
         message_id: Some(id.to_owned()),
         timestamp: Some((timestamp.to_owned(), seconds(timestamp)?)),
         signatures: some_but_not_too_many(found)?,
@@ -191,7 +191,7 @@ fn read_standard(headers: &HeaderFields) -> Result<Claim, AuthenticationError> {
 
 /// `t=…,v1=…[,v1=…]`, with or without blanks behind the commas; several of these with blanks between them while a sender
 /// changes keys (Persona), all of the same second.
-fn read_timestamped(value: &str) -> Result<Claim, AuthenticationError> {
+fn read_timestamped(value: &str) -> Result<SignatureClaim, AuthenticationError> {
     let value = value.replace(", ", ",");
     let mut claimed: Option<(String, i64)> = None;
     let mut found = Vec::new();
@@ -213,7 +213,7 @@ fn read_timestamped(value: &str) -> Result<Claim, AuthenticationError> {
         claimed = Some(timestamp);
     }
     let timestamp = Some(claimed.ok_or(AuthenticationError::TimestampMalformed)?);
-    Ok(Claim { message_id: None, timestamp, signatures: some_but_not_too_many(found)? })
+    Ok(SignatureClaim { message_id: None, timestamp, signatures: some_but_not_too_many(found)? })
 }
 
 fn some_but_not_too_many(signatures: Vec<[u8; 32]>) -> Result<Vec<[u8; 32]>, AuthenticationError> {

@@ -13,7 +13,7 @@ use crate::vocabulary::Status;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Content {
+pub(super) struct EnvelopeForm {
     /// For people and tools that look at a queue; derived, and not believed on the way in.
     receipt_id: String,
     received_at: String,
@@ -22,14 +22,14 @@ pub(super) struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    event: Option<Event>,
+    event: Option<EventForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    unreadable: Option<Unreadable>,
+    unreadable: Option<UnreadableForm>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unreadable {
+struct UnreadableForm {
     body_base64: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
@@ -39,7 +39,7 @@ struct Unreadable {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
-struct Event {
+struct EventForm {
     event_id: String,
     occurred_at: String,
     session_id: String,
@@ -54,14 +54,14 @@ struct Event {
     approval: Option<ApprovalForm>,
 }
 
-impl From<&Envelope> for Content {
+impl From<&Envelope> for EnvelopeForm {
     fn from(envelope: &Envelope) -> Self {
         let (event, unreadable) = match &envelope.content {
             super::Content::Event(event) => (Some(event.into()), None),
             super::Content::Unreadable { body, message_id, problem } => {
                 let message_id = message_id.as_ref().map(|id| id.as_str().to_owned());
                 let problem = problem.clone();
-                (None, Some(Unreadable { body_base64: encode(body), message_id, problem }))
+                (None, Some(UnreadableForm { body_base64: encode(body), message_id, problem }))
             }
         };
         Self {
@@ -76,11 +76,11 @@ impl From<&Envelope> for Content {
     }
 }
 
-impl Content {
+impl EnvelopeForm {
     pub(super) fn read(self) -> Option<Envelope> {
         let content = match (self.event, self.unreadable) {
             (Some(event), None) => super::Content::Event(event.read()?),
-            (None, Some(Unreadable { body_base64, message_id, problem })) => super::Content::Unreadable {
+            (None, Some(UnreadableForm { body_base64, message_id, problem })) => super::Content::Unreadable {
                 body: decode(&body_base64)?,
                 message_id: optional(message_id, |id| EventId::new(id).ok()).ok()?,
                 problem,
@@ -97,7 +97,7 @@ impl Content {
     }
 }
 
-impl From<&VerificationEvent> for Event {
+impl From<&VerificationEvent> for EventForm {
     fn from(event: &VerificationEvent) -> Self {
         Self {
             event_id: event.event_id.as_str().to_owned(),
@@ -113,7 +113,7 @@ impl From<&VerificationEvent> for Event {
     }
 }
 
-impl Event {
+impl EventForm {
     fn read(self) -> Option<VerificationEvent> {
         let approval = self.approval.map(|approval| approval.read_named().ok_or(Malformed)).transpose();
         let outcome = Outcome::of(Status::of_canonical(&self.status)?, approval.ok()?)?;

@@ -22,7 +22,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// What makes a request not a callback. The sender should mend it before it sends again.
+/// What makes a request not a callback. The sender should fix it before it sends again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// 400: marked as base64, and is not.
@@ -92,7 +92,7 @@ impl Answer {
         Self::new(202, "application/json", receipt(id, message_id, body_sha256, *received_at, key_id))
     }
 
-    /// 401, the same for every cause. Mend, then send again.
+    /// 401, the same for every cause. Fix it, then send again.
     pub(super) fn unauthenticated() -> Self {
         let detail =
             "The signature was not accepted. Check the signing secret, the signed bytes and the clock.";
@@ -101,7 +101,7 @@ impl Answer {
         answer
     }
 
-    /// 400, 404, 405, 413, 415 or 501. Mend, then send again.
+    /// 400, 404, 405, 413, 415 or 501. Fix it, then send again.
     pub(crate) fn rejected(rejection: Rejection) -> Self {
         match rejection {
             Rejection::NotBase64 => {

@@ -9,7 +9,7 @@ use crate::audit::AuditCode;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider};
 use crate::triggers::federation::{Inbound, SignedIn};
 use crate::triggers::sign_up::SignUp;
-use crate::triggers::step_up::{Answer, Created, Next, Past, SignIn};
+use crate::triggers::step_up::{ChallengeAnswer, Created, Next, Past, SignIn};
 use crate::triggers::{Attributes, Refusal, Triggers};
 use crate::verification::{PoolId, UserReference, Username};
 
@@ -163,9 +163,9 @@ fn sign_in(event: &Value) -> Option<SignIn> {
     })
 }
 
-fn answer(event: &Value) -> Option<Answer> {
+fn answer(event: &Value) -> Option<ChallengeAnswer> {
     let request = event.get("request")?;
-    Some(Answer {
+    Some(ChallengeAnswer {
         sign_in: sign_in(event)?,
         private: strings(&request["privateChallengeParameters"]),
         // Some SDKs wrap it (developer guide, "Verify Auth Challenge response Lambda trigger": a string).

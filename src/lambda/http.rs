@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::HeaderFields;
 use crate::intake::{Answer, Intake, Request};
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, UserDirectory};
-use crate::triggers::session::SessionDesk;
+use crate::triggers::session::SessionEndpoint;
 
 /// An HTTP request as Lambda receives it. What is not needed is not read; what is missing is empty. No `Debug`: it
 /// holds a body.
@@ -76,13 +76,13 @@ pub async fn handle_http<Q: CallbackQueue, S: KeyStore, A: AuditSink, C: Clock>(
 
 /// Answers one request for a proofing session.
 pub async fn handle_session<P: ProofingProvider, D: UserDirectory, S: KeyStore, A: AuditSink, C: Clock>(
-    desk: &SessionDesk<P, D, S, A, C>,
+    endpoint: &SessionEndpoint<P, D, S, A, C>,
     event: HttpEvent,
     deadline: Deadline,
 ) -> HttpResponse {
     let multi_value = event.wants_multi_value_headers();
     let request = event.into_request();
-    HttpResponse::new(desk.answer(&request, deadline).await, multi_value)
+    HttpResponse::new(endpoint.answer(&request, deadline).await, multi_value)
 }
 
 impl HttpEvent {

@@ -73,9 +73,9 @@ pub struct Consumer<D, Q, S, A, C> {
 enum Unsettled {
     /// It goes to the dead letters.
     Quarantine(QuarantineReason, String),
-    /// It comes back; a fault that passes.
+    /// It comes back; a transient fault.
     Retry(String),
-    /// It comes back; an operator must mend something.
+    /// It comes back; an operator must fix something.
     Misconfigured(String),
 }
 
@@ -85,7 +85,7 @@ impl Unsettled {
         match error {
             // The user went away between two calls; when the message comes back, the rule for unknown users applies.
             DirectoryError::UserNotFound => Self::Retry("user went away".to_owned()),
-            DirectoryError::Passing(fault) => Self::Retry(fault.to_string()),
+            DirectoryError::Transient(fault) => Self::Retry(fault.to_string()),
             DirectoryError::Misconfigured(fault) => Self::Misconfigured(fault.to_string()),
             DirectoryError::Refused(fault) => Self::Quarantine(permanent, fault.to_string()),
         }
@@ -95,7 +95,7 @@ impl Unsettled {
 impl From<KeyStoreError> for Unsettled {
     fn from(error: KeyStoreError) -> Self {
         match error {
-            KeyStoreError::Passing(_) => Self::Retry(error.to_string()),
+            KeyStoreError::Transient(_) => Self::Retry(error.to_string()),
             KeyStoreError::Misconfigured(_) | KeyStoreError::Malformed(_) => {
                 Self::Misconfigured(error.to_string())
             }
@@ -302,7 +302,7 @@ where
         let record = if detail.is_empty() { record } else { record.detail(detail) };
         self.queue.put(message, attributes).await.map_err(|error| match error {
             QueueError::Misconfigured(fault) => Unsettled::Misconfigured(fault.to_string()),
-            QueueError::Passing(fault) | QueueError::NotInFlight(fault) => {
+            QueueError::Transient(fault) | QueueError::NotInFlight(fault) => {
                 Unsettled::Retry(fault.to_string())
             }
         })?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::sign_up::envelope;
-use super::{Attributes, No, Refusal, Triggers, binding_key};
+use super::{Attributes, Denial, Refusal, Triggers, binding_key};
 use crate::assurance::{Assurance, STAGED_IAL, STAGED_SUBJECT};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
@@ -109,8 +109,8 @@ where
         }
     }
 
-    async fn assert(&self, signed_in: &SignedIn, deadline: Deadline) -> Result<Option<AuditRecord>, No> {
-        let unreadable = |reason| No::because(reason, Refusal::NotAllowed);
+    async fn assert(&self, signed_in: &SignedIn, deadline: Deadline) -> Result<Option<AuditRecord>, Denial> {
+        let unreadable = |reason| Denial::because(reason, Refusal::NotAllowed);
         let Some(identity) = self.identity(signed_in).map_err(unreadable)? else { return Ok(None) };
         let value = |name: &str| signed_in.attributes.get(name).map(String::as_str);
         // What was mapped may be missing; where it is there and says another, something is wrong with the mapping.
@@ -139,7 +139,7 @@ where
         let now = self.clock.now();
         let (event, digest) = event(signed_in, &identity, session, ial, now);
         let binding = Binding::issue(binding_key(&ring)?, &signed_in.user, identity.since, None);
-        let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+        let binding = binding.map_err(|_| Denial::because("binding_key", Refusal::NotNow))?;
         let event = event.map_err(|_| unreadable("identity"))?;
         let event = VerificationEvent { binding: Some(binding), ..event };
         let envelope = envelope(event, digest, FEDERATION_KEY_ID, now);

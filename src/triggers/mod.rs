@@ -54,7 +54,7 @@ pub struct Triggers<P, Q, S, A, C> {
 pub struct Settings {
     /// The least identity assurance level that counts.
     pub minimum_ial: AssuranceLevel,
-    /// What becomes of sign-ups while 1Kosmos is not to be had.
+    /// What becomes of sign-ups while 1Kosmos is unavailable.
     pub when_provider_is_down: WhenDown,
     /// What comes before the biometric in a sign-in with step-up.
     pub first_factor: FirstFactor,
@@ -64,7 +64,7 @@ pub struct Settings {
     pub federation_provider: String,
 }
 
-/// What becomes of sign-ups while 1Kosmos is not to be had.
+/// What becomes of sign-ups while 1Kosmos is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenDown {
     /// They are refused.
@@ -109,15 +109,15 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// Why something was not done: for the record, and for the person.
-struct No {
+struct Denial {
     reason: &'static str,
     detail: Option<String>,
     refusal: Refusal,
-    /// Set where it is 1Kosmos that is not to be had, or does not take what it is asked.
+    /// Set where it is 1Kosmos that is unavailable, or does not take what it is asked.
     provider_is_down: bool,
 }
 
-impl No {
+impl Denial {
     fn because(reason: &'static str, refusal: Refusal) -> Self {
         Self { reason, detail: None, refusal, provider_is_down: false }
     }
@@ -135,7 +135,7 @@ impl No {
     }
 }
 
-impl From<ProviderError> for No {
+impl From<ProviderError> for Denial {
     fn from(error: ProviderError) -> Self {
         let fault = match error {
             ProviderError::NotFound => Fault::new("1Kosmos", "404"),
@@ -161,9 +161,9 @@ where
         deadline.remaining(self.clock.now()).saturating_sub(RESERVE)
     }
 
-    async fn ring(&self) -> Result<Arc<KeyRing>, No> {
+    async fn ring(&self) -> Result<Arc<KeyRing>, Denial> {
         let ring = self.keys.current().await;
-        ring.map_err(|error| No::failed("key_store", &error))
+        ring.map_err(|error| Denial::failed("key_store", &error))
     }
 
     /// Something came that cannot be read: nobody is let through by it.
@@ -180,8 +180,8 @@ where
     }
 
     /// Puts a result on the queue, sealed, as if it had come as a callback.
-    async fn enqueue(&self, envelope: &Envelope, ring: &KeyRing, within: Duration) -> Result<(), No> {
-        let unsealed = || No::because("seal", Refusal::NotNow);
+    async fn enqueue(&self, envelope: &Envelope, ring: &KeyRing, within: Duration) -> Result<(), Denial> {
+        let unsealed = || Denial::because("seal", Refusal::NotNow);
         let key = ring.seal.first().ok_or_else(unsealed)?;
         let message = OutgoingMessage {
             body: envelope.seal(key).map_err(|_| unsealed())?,
@@ -191,15 +191,15 @@ where
         };
         tokio::select! {
             biased;
-            sent = self.queue.send(message) => sent.map_err(|error| No::failed("queue", error.fault())),
-            () = self.clock.sleep(within) => Err(No::because("out_of_time", Refusal::NotNow)),
+            sent = self.queue.send(message) => sent.map_err(|error| Denial::failed("queue", error.fault())),
+            () = self.clock.sleep(within) => Err(Denial::because("out_of_time", Refusal::NotNow)),
         }
     }
 }
 
 /// The key that bindings, and keys of repeated requests, are made with. A ring without one is refused at the start.
-fn binding_key(ring: &KeyRing) -> Result<&Key, No> {
-    ring.binding.first().ok_or_else(|| No::because("binding_key", Refusal::NotNow))
+fn binding_key(ring: &KeyRing) -> Result<&Key, Denial> {
+    ring.binding.first().ok_or_else(|| Denial::because("binding_key", Refusal::NotNow))
 }
 
 /// The beginning of the minute: what is told to the minute is the same in each call of one sign-up.

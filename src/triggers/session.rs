@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::sign_up::{request, session_key};
-use super::{No, Refusal, binding_key, minute_of};
+use super::{Denial, Refusal, binding_key, minute_of};
 use crate::assurance::{Assurance, IdvStatus, UserRecord, UserStatus};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
@@ -40,7 +40,7 @@ const MAXIMUM_BODY_BYTES: usize = 4096;
 const RESERVE: Duration = Duration::from_secs(1);
 
 /// The endpoint.
-pub struct SessionDesk<P, D, S, A, C> {
+pub struct SessionEndpoint<P, D, S, A, C> {
     /// Who proofs people.
     pub provider: P,
     /// The users.
@@ -81,13 +81,13 @@ enum Withheld {
     /// The user is not there, or the claim is not theirs; nobody is told which.
     NotTheirs(&'static str),
     /// 1Kosmos does not take the request.
-    Refused(No),
+    Refused(Denial),
     /// Not now.
-    NotNow(No),
+    NotNow(Denial),
 }
 
-impl From<No> for Withheld {
-    fn from(no: No) -> Self {
+impl From<Denial> for Withheld {
+    fn from(no: Denial) -> Self {
         Self::NotNow(no)
     }
 }
@@ -101,7 +101,7 @@ impl From<ProviderError> for Withheld {
     }
 }
 
-impl<P, D, S, A, C> SessionDesk<P, D, S, A, C>
+impl<P, D, S, A, C> SessionEndpoint<P, D, S, A, C>
 where
     P: ProofingProvider,
     D: UserDirectory,
@@ -124,7 +124,7 @@ where
             biased;
             answered = self.serve(&asked, deadline) => answered,
             () = self.clock.sleep(deadline.remaining(self.clock.now()).saturating_sub(RESERVE)) => {
-                Err(No::because("out_of_time", Refusal::NotNow).into())
+                Err(Denial::because("out_of_time", Refusal::NotNow).into())
             }
         };
         let answer = match answered {
@@ -169,7 +169,7 @@ where
     async fn serve(&self, asked: &Asked, deadline: Deadline) -> Result<serde_json::Value, Withheld> {
         let username = Username::new(&asked.username).map_err(|_| Withheld::Malformed)?;
         let user = UserReference { pool: self.pool.clone(), username };
-        let ring = self.keys.current().await.map_err(|error| No::failed("key_store", &error))?;
+        let ring = self.keys.current().await.map_err(|error| Denial::failed("key_store", &error))?;
         match (&asked.verifier, &asked.claim, asked.before_sign_up) {
             (Some(verifier), None, false) => self.stand(user, verifier, asked.open, &ring, deadline).await,
             (None, Some(claim), true) => self.open_before_sign_up(user, claim, &ring, deadline).await,
@@ -190,11 +190,11 @@ where
             Ok(found) => found,
             Err(DirectoryError::UserNotFound) => None,
             Err(
-                DirectoryError::Passing(fault)
+                DirectoryError::Transient(fault)
                 | DirectoryError::Misconfigured(fault)
                 | DirectoryError::Refused(fault),
             ) => {
-                return Err(No::failed(DIRECTORY, &fault).into());
+                return Err(Denial::failed(DIRECTORY, &fault).into());
             }
         };
         let record = found.ok_or(Withheld::NotTheirs("no_user"))?;
@@ -244,7 +244,7 @@ where
         let start = minute_of(self.clock.now());
         let idempotency = session_key(key, &user, start, claim.as_str(), "before");
         let binding = Binding::issue_before(key, &user, start, &claim);
-        let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+        let binding = binding.map_err(|_| Denial::because("binding_key", Refusal::NotNow))?;
         let request = SessionRequest { user, binding, calls_back: false };
         let opened = self.opened(&request, &idempotency, None, ring, deadline).await?;
         Ok(json!({ "session_id": opened.id.as_str(), "session_url": link(&opened) }))
@@ -262,7 +262,7 @@ where
         let opened = self.provider.open_session(request, key, left).await?;
         let record = AuditRecord::new(AuditCode::SessionOpened, self.clock.now()).session(&opened.id);
         let stored = self.audit.record(&record.of_user(&ring.audit, &self.pool, sub));
-        stored.map_err(|error| No::failed("audit", &Fault::new("audit", &error.kind().to_string())))?;
+        stored.map_err(|error| Denial::failed("audit", &Fault::new("audit", &error.kind().to_string())))?;
         Ok(opened)
     }
 }
@@ -274,7 +274,7 @@ fn session_key_of(
     user: &UserReference,
     record: &UserRecord,
     who: &str,
-) -> Result<IdempotencyKey, No> {
+) -> Result<IdempotencyKey, Denial> {
     let after = record.assurance.as_ref().ok().and_then(Assurance::ended_session).unwrap_or_default();
     Ok(session_key(binding_key(ring)?, user, minute_of(record.created_at), who, &after))
 }
@@ -292,7 +292,7 @@ pub async fn open_for_user<P: ProofingProvider>(
     another: Option<IdempotencyKey>,
     within: Duration,
 ) -> Result<OpenedSession, Fault> {
-    let prepare = || -> Result<_, No> {
+    let prepare = || -> Result<_, Denial> {
         let key = match another {
             Some(key) => key,
             None => session_key_of(ring, user, record, "operator")?,

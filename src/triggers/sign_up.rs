@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Attributes, No, Refusal, Triggers, WhenDown, binding_key, minute_of};
+use super::{Attributes, Denial, Refusal, Triggers, WhenDown, binding_key, minute_of};
 use crate::assurance::{ASSURANCE_ATTRIBUTES, CLAIM_ATTRIBUTE, STAGING_ATTRIBUTES};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::binding::Binding;
@@ -69,15 +69,15 @@ where
         self.store(&record)
     }
 
-    async fn prepare(&self, sign_up: &SignUp, deadline: Deadline) -> Result<AuditRecord, No> {
+    async fn prepare(&self, sign_up: &SignUp, deadline: Deadline) -> Result<AuditRecord, Denial> {
         if sign_up.attributes.keys().any(|name| is_ours_alone(name)) {
-            return Err(No::because("assurance_attribute", Refusal::NotAllowed));
+            return Err(Denial::because("assurance_attribute", Refusal::NotAllowed));
         }
         let claim = match sign_up.attributes.get(CLAIM_ATTRIBUTE) {
             None => None,
             Some(text) => {
                 let claim = Claim::new(text);
-                Some(claim.ok_or_else(|| No::because("claim_malformed", Refusal::NotAllowed))?)
+                Some(claim.ok_or_else(|| Denial::because("claim_malformed", Refusal::NotAllowed))?)
             }
         };
         let ring = self.ring().await?;
@@ -94,7 +94,7 @@ where
         claim: Option<Claim>,
         ring: &KeyRing,
         deadline: Deadline,
-    ) -> Result<AuditRecord, No> {
+    ) -> Result<AuditRecord, Denial> {
         let key = binding_key(ring)?;
         let start = minute_of(self.clock.now());
         // Another person who takes the name within the minute has other attributes, so another session.
@@ -119,8 +119,8 @@ where
         claim: Option<Claim>,
         ring: &KeyRing,
         deadline: Deadline,
-    ) -> Result<AuditRecord, No> {
-        let no = |reason| No::because(reason, Refusal::ProofNotAccepted);
+    ) -> Result<AuditRecord, Denial> {
+        let no = |reason| Denial::because(reason, Refusal::ProofNotAccepted);
         if !self.settings.proof_first {
             return Err(no("not_before_sign_up"));
         }
@@ -160,7 +160,7 @@ where
         // Of what was read, not of the bytes: the answer may hold members that change from one time to the next.
         let digest = BodyDigest::of(format!("{}\n{}", event.event_id, event.said()).as_bytes());
         let binding = Binding::issue(binding_key(ring)?, &sign_up.user, minute_of(now), Some(&shown));
-        let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+        let binding = binding.map_err(|_| Denial::because("binding_key", Refusal::NotNow))?;
         let event = VerificationEvent { binding: Some(binding), user: sign_up.user.clone(), ..*event };
         let envelope = envelope(event, digest, FETCHED_KEY_ID, now);
         self.enqueue(&envelope, ring, self.left(deadline)).await?;
@@ -207,9 +207,9 @@ pub(super) fn request(
     user: &UserReference,
     start: Timestamp,
     claim: Option<&Claim>,
-) -> Result<SessionRequest, No> {
+) -> Result<SessionRequest, Denial> {
     let binding = Binding::issue(key, user, start, claim);
-    let binding = binding.map_err(|_| No::because("binding_key", Refusal::NotNow))?;
+    let binding = binding.map_err(|_| Denial::because("binding_key", Refusal::NotNow))?;
     Ok(SessionRequest { user: user.clone(), binding, calls_back: true })
 }
 

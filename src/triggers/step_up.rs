@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use define::{CUSTOM_CHALLENGE, Next, PASSWORD_VERIFIER, Past, SRP_A};
 pub use sign_in::SignIn;
 
-use super::{Attributes, FirstFactor, No, Refusal, Triggers, binding_key};
+use super::{Attributes, Denial, FirstFactor, Refusal, Triggers, binding_key};
 use crate::audit::{AuditCode, AuditRecord};
 use crate::hex::hex;
 use crate::key_ring::{Key, KeyRing};
@@ -45,7 +45,7 @@ pub struct Created {
 }
 
 /// An answer to verify. No `Debug`: it is personal.
-pub struct Answer {
+pub struct ChallengeAnswer {
     /// Of whom, in which sign-in.
     pub sign_in: SignIn,
     /// What *create* left.
@@ -97,7 +97,7 @@ where
     /// Starts a challenge, or takes up the one that waits for its answer.
     ///
     /// # Errors
-    /// [`Refusal`] when 1Kosmos is not to be had.
+    /// [`Refusal`] when 1Kosmos is unavailable.
     pub async fn create(&self, sign_in: &SignIn, deadline: Deadline) -> Result<Created, Refusal> {
         match self.challenge(sign_in, deadline).await {
             Ok(created) => Ok(created),
@@ -110,7 +110,7 @@ where
         }
     }
 
-    async fn challenge(&self, sign_in: &SignIn, deadline: Deadline) -> Result<Created, No> {
+    async fn challenge(&self, sign_in: &SignIn, deadline: Deadline) -> Result<Created, Denial> {
         let ring = self.ring().await?;
         let key = binding_key(&ring)?;
         let attempts = define::challenges(&sign_in.past);
@@ -137,7 +137,7 @@ where
             Err(_) if self.settings.first_factor == FirstFactor::None => {
                 let record = AuditRecord::new(AuditCode::StepUpRefused, self.clock.now()).because(PROVIDER);
                 self.store(&about(record, sign_in, Some(&ring)))
-                    .map_err(|refusal| No::because("audit", refusal))?;
+                    .map_err(|refusal| Denial::because("audit", refusal))?;
                 return decoy_of(&ring, &attempts);
             }
             Err(error) => return Err(error.into()),
@@ -146,12 +146,13 @@ where
         record.challenge_id = Some(challenge.id.as_str().to_owned());
         // Some SDKs send something else in its place, and an app should learn that.
         record.detail = asked.is_none().then(|| "no_reason_code".to_owned());
-        self.store(&about(record, sign_in, Some(&ring))).map_err(|refusal| No::because("audit", refusal))?;
+        self.store(&about(record, sign_in, Some(&ring)))
+            .map_err(|refusal| Denial::because("audit", refusal))?;
         Ok(self.created(key, &challenge.id, Some(&challenge), &subject, attempts.len().saturating_add(1)))
     }
 
     /// Whether 1Kosmos answers at all, asked in the same way whoever signs in: while it does not, everybody gets the same error.
-    async fn probe(&self, ring: &KeyRing, deadline: Deadline) -> Result<(), No> {
+    async fn probe(&self, ring: &KeyRing, deadline: Deadline) -> Result<(), Denial> {
         let decoy = decoy_of(ring, &[])?;
         let Some(id) = decoy.private.get(private::CHALLENGE).and_then(|id| ChallengeId::new(id)) else {
             return Ok(());
@@ -169,8 +170,9 @@ where
         subject: &Subject,
         reason: ReasonCode,
         deadline: Deadline,
-    ) -> Result<Result<Challenge, ProviderError>, No> {
-        let fresh = || IdempotencyKey::random().map_err(|_| No::because("no_random_bytes", Refusal::NotNow));
+    ) -> Result<Result<Challenge, ProviderError>, Denial> {
+        let fresh =
+            || IdempotencyKey::random().map_err(|_| Denial::because("no_random_bytes", Refusal::NotNow));
         let started = self.provider.start_step_up(subject, &reason, &fresh()?, self.left(deadline)).await;
         match started {
             Err(ProviderError::Refused(_)) if reason != ReasonCode::default() => {
@@ -222,7 +224,7 @@ where
         attempts: &[ChallengeId],
         reason: &'static str,
         deadline: Deadline,
-    ) -> Result<Created, No> {
+    ) -> Result<Created, Denial> {
         let decoy = decoy_of(ring, attempts)?;
         // Asked for the time that it takes: it stands for the start of a challenge.
         if let Some(id) = decoy.private.get(private::CHALLENGE).and_then(|id| ChallengeId::new(id)) {
@@ -231,7 +233,7 @@ where
         if attempts.is_empty() {
             let record = AuditRecord::new(AuditCode::StepUpRefused, self.clock.now()).because(reason);
             self.store(&about(record, sign_in, Some(ring)))
-                .map_err(|refusal| No::because("audit", refusal))?;
+                .map_err(|refusal| Denial::because("audit", refusal))?;
         }
         Ok(decoy)
     }
@@ -256,7 +258,7 @@ where
     ///
     /// # Errors
     /// [`Refusal`] when the outcome could not be recorded.
-    pub async fn verify(&self, answer: &Answer, deadline: Deadline) -> Result<bool, Refusal> {
+    pub async fn verify(&self, answer: &ChallengeAnswer, deadline: Deadline) -> Result<bool, Refusal> {
         // Before the time is spent on waiting.
         let ring = self.ring().await.ok();
         let (code, reason, detail) = match self.judge(answer, deadline).await {
@@ -274,7 +276,7 @@ where
         Ok(code == AuditCode::StepUpPassed)
     }
 
-    async fn judge(&self, answer: &Answer, deadline: Deadline) -> Verdict {
+    async fn judge(&self, answer: &ChallengeAnswer, deadline: Deadline) -> Verdict {
         let left = |name| answer.private.get(name).map(String::as_str);
         let challenge = left(private::CHALLENGE).and_then(ChallengeId::new);
         let (Some(challenge), Some(public)) = (challenge, left(private::PUBLIC)) else {
@@ -325,8 +327,8 @@ enum Verdict {
     /// Not yet.
     Pending,
     Failed(&'static str),
-    /// 1Kosmos is not to be had; the answer can be given again.
-    NotNow(No),
+    /// 1Kosmos is unavailable; the answer can be given again.
+    NotNow(Denial),
 }
 
 fn judge(answered: &Answered, challenge: &ChallengeId, subject: &Subject) -> Verdict {
@@ -356,16 +358,16 @@ fn is_open(
 }
 
 /// A challenge with nothing behind it: the one that was handed out before, or a new one.
-fn decoy_of(ring: &KeyRing, attempts: &[ChallengeId]) -> Result<Created, No> {
+fn decoy_of(ring: &KeyRing, attempts: &[ChallengeId]) -> Result<Created, Denial> {
     let id = if let Some(last) = attempts.last() {
         last.clone()
     } else {
         let random = IdempotencyKey::random();
-        let random = random.map_err(|_| No::because("no_random_bytes", Refusal::NotNow))?;
+        let random = random.map_err(|_| Denial::because("no_random_bytes", Refusal::NotNow))?;
         let digits: String = random.as_str().chars().take(32).collect();
         // The prefix keeps it from ever being a challenge of 1Kosmos'.
         let id = ChallengeId::new(&format!("none-{digits}"));
-        id.ok_or_else(|| No::because("challenge_id", Refusal::NotNow))?
+        id.ok_or_else(|| Denial::because("challenge_id", Refusal::NotNow))?
     };
     let public_id = masked(binding_key(ring)?, id.as_str());
     let status = if attempts.is_empty() { "started" } else { "pending" };

@@ -137,7 +137,7 @@ fn library(package: &Package) -> BTreeMap<PathBuf, (String, String)> {
             .filter(|line| !line.trim_start().starts_with("//"))
             .map(|l| format!("{l}\n"))
             .collect();
-        (!matches!(module.as_str(), "bin" | "lib" | "main")).then_some((relative, (module, code)))
+        (!matches!(module.as_str(), "bin" | "lib" | "main" | "every")).then_some((relative, (module, code)))
     });
     files.collect()
 }

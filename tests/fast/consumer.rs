@@ -212,7 +212,7 @@ async fn paced_writes_use_the_quota_and_never_exceed_it() {
 #[tokio::test(start_paused = true)]
 async fn faults_come_back_and_are_told_apart() {
     let table = [
-        (DirectoryError::Passing(fault("TooManyRequestsException")), "IDV2201", "retried"),
+        (DirectoryError::Transient(fault("TooManyRequestsException")), "IDV2201", "retried"),
         (DirectoryError::Misconfigured(fault("AccessDeniedException")), "IDV2202", "misconfigured"),
         (DirectoryError::UserNotFound, "IDV2201", "retried"),
     ];
@@ -460,7 +460,7 @@ async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
     assert_eq!(world.user("ada").status, "CONFIRMED");
 
     world.post(&other("declined", "ada", "evt_2", 2)).await;
-    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Passing(Fault::new("GetSecretValue", "x")));
+    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Transient(Fault::new("GetSecretValue", "x")));
     let fresh = world.consumer();
     let batch = world.receive().await;
     assert_eq!(
@@ -503,7 +503,7 @@ async fn the_last_try_leaves_a_reason() {
     let world = World::new();
     world.sign_up("ada", &[]);
     world.post(&approval("ada", "evt_1", 0)).await;
-    let error = DirectoryError::Passing(fault("InternalErrorException"));
+    let error = DirectoryError::Transient(fault("InternalErrorException"));
     let failing = FailingPool::failing(&world, "write", error, true);
     let consumer = world.consumer_over(failing, world.queues.clone());
     let tries = AtomicU32::new(0);

@@ -99,7 +99,7 @@ impl UserDirectory for Directory {
 }
 
 fn passing() -> DirectoryError {
-    DirectoryError::Passing(Fault::new("x", "y"))
+    DirectoryError::Transient(Fault::new("x", "y"))
 }
 
 #[derive(Clone)]
@@ -111,14 +111,14 @@ impl DeadLetters for Queues {
         message: &ReceivedMessage,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
-        let error = QueueError::Passing(Fault::new("x", "y"));
+        let error = QueueError::Transient(Fault::new("x", "y"));
         self.0.play(self.1.put(message, attributes), error).await
     }
 }
 
 impl Redelivery for Queues {
     async fn delay(&self, handle: &str, delay: Duration) -> Result<(), QueueError> {
-        let error = QueueError::Passing(Fault::new("x", "y"));
+        let error = QueueError::Transient(Fault::new("x", "y"));
         self.0.play(self.1.delay(handle, delay), error).await
     }
 }

@@ -602,12 +602,12 @@ impl CallbackQueue for BadQueue {
     }
 }
 
-/// The retry contract: a fault of ours never gets a final answer, and what is the sender's to mend never gets 503.
+/// The retry contract: a fault of ours never gets a final answer, and what is the sender's to fix never gets 503.
 #[tokio::test(start_paused = true)]
 async fn our_faults_ask_for_another_try_and_nothing_else_does() {
     let fault = || Fault::new("SendMessage", "x");
     let queues = [
-        Some(QueueError::Passing(fault())),
+        Some(QueueError::Transient(fault())),
         Some(QueueError::Misconfigured(fault())),
         Some(QueueError::NotInFlight(fault())),
         None,
@@ -625,7 +625,7 @@ async fn our_faults_ask_for_another_try_and_nothing_else_does() {
         assert_eq!(answer(&world, &intake, &forged.rest()).await["statusCode"], 401);
     }
 
-    for error in [KeyStoreError::Passing(fault()), KeyStoreError::Misconfigured(fault())] {
+    for error in [KeyStoreError::Transient(fault()), KeyStoreError::Misconfigured(fault())] {
         let world = World::new();
         *world.keys.outage.lock().unwrap() = Some(error);
         let draft = Draft::signed(&world, &body);
@@ -685,7 +685,7 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
     assert_eq!(*world.keys.fetches.lock().unwrap(), 2);
 
     // While the key store cannot be reached, nobody knows whether an unknown key is a new one: try again.
-    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Passing(Fault::new("GetSecretValue", "x")));
+    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Transient(Fault::new("GetSecretValue", "x")));
     tokio::time::advance(Duration::from_secs(61)).await;
     for _ in 0..2 {
         let unknown = draft_with("another-key-that-nobody-knows-yet", "m6");
@@ -714,7 +714,7 @@ async fn a_removed_key_stops_within_five_minutes_and_an_outage_is_outlived_for_a
         answer(&world, &intake, &Draft::signed(&world, &body).rest()).await["statusCode"].clone()
     };
     assert_eq!(post().await, 202);
-    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Passing(Fault::new("GetSecretValue", "x")));
+    *world.keys.outage.lock().unwrap() = Some(KeyStoreError::Transient(Fault::new("GetSecretValue", "x")));
     tokio::time::advance(Duration::from_secs(59 * 60)).await;
     assert_eq!(post().await, 202);
     tokio::time::advance(Duration::from_secs(2 * 60)).await;

@@ -111,7 +111,7 @@ async fn the_directory_sends_exactly_these_requests() {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Class {
     NotFound,
-    Passing,
+    Transient,
     Misconfigured,
     Refused,
     NotInFlight,
@@ -120,7 +120,7 @@ enum Class {
 fn class_of(error: &DirectoryError) -> Class {
     match error {
         DirectoryError::UserNotFound => Class::NotFound,
-        DirectoryError::Passing(_) => Class::Passing,
+        DirectoryError::Transient(_) => Class::Transient,
         DirectoryError::Misconfigured(_) => Class::Misconfigured,
         DirectoryError::Refused(_) => Class::Refused,
     }
@@ -129,7 +129,7 @@ fn class_of(error: &DirectoryError) -> Class {
 /// Status, code, and the class for `AdminGetUser`, `AdminUpdateUserAttributes`, `AdminConfirmSignUp`.
 #[tokio::test]
 async fn the_directory_gives_every_documented_error_its_class() {
-    use Class::{Misconfigured as Mis, NotFound, Passing as Pass, Refused};
+    use Class::{Misconfigured as Mis, NotFound, Refused, Transient as Pass};
     let table = [
         (400, "UserNotFoundException", [NotFound, NotFound, NotFound]),
         (400, "NotAuthorizedException", [Mis, Mis, Refused]),
@@ -270,7 +270,7 @@ async fn the_queues_send_exactly_these_requests() {
 
 fn queue_class(error: &QueueError) -> Class {
     match error {
-        QueueError::Passing(_) => Class::Passing,
+        QueueError::Transient(_) => Class::Transient,
         QueueError::Misconfigured(_) => Class::Misconfigured,
         QueueError::NotInFlight(_) => Class::NotInFlight,
     }
@@ -279,7 +279,7 @@ fn queue_class(error: &QueueError) -> Class {
 /// Status, code, and the class for `SendMessage` and `ChangeMessageVisibility`.
 #[tokio::test]
 async fn the_queues_give_every_documented_error_its_class() {
-    use Class::{Misconfigured as Mis, NotInFlight as Gone, Passing as Pass};
+    use Class::{Misconfigured as Mis, NotInFlight as Gone, Transient as Pass};
     let table = [
         (400, "com.amazonaws.sqs#QueueDoesNotExist", [Mis, Mis]),
         (400, "AWS.SimpleQueueService.NonExistentQueue", [Mis, Mis]),
@@ -353,12 +353,12 @@ async fn the_key_ring_is_fetched_and_every_documented_error_has_its_class() {
         let endpoint = AwsEndpoint::answering(move |_| Some((status, error(code)))).await;
         let store = StoredSecret::new(&connection(&endpoint), &source);
         let error = store.fetch().await.err().unwrap();
-        assert_eq!(matches!(error, KeyStoreError::Passing(_)), passes, "{code}");
+        assert_eq!(matches!(error, KeyStoreError::Transient(_)), passes, "{code}");
         assert!(error.to_string().contains(code) && !error.to_string().contains("CANARY"), "{error}");
     }
 }
 
-/// No answer, or none in time, is a fault that passes, and a call ends within its limit.
+/// No answer, or none in time, is a transient fault, and a call ends within its limit.
 #[tokio::test]
 async fn calls_end_in_time() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -368,12 +368,12 @@ async fn calls_end_in_time() {
     let queue = SqsQueue::new(&connect(url).await, QUEUE);
     let error = queue.send(message()).await.unwrap_err();
     assert_eq!(error.fault().code, "timeout");
-    assert_eq!(queue_class(&error), Class::Passing);
+    assert_eq!(queue_class(&error), Class::Transient);
     assert!(start.elapsed() < FAST.operation + Duration::from_secs(1));
 
     let closed = SqsQueue::new(&connect("http://127.0.0.1:9".to_owned()).await, QUEUE);
     let error = closed.send(message()).await.unwrap_err();
-    assert_eq!((queue_class(&error), error.fault().code.as_str()), (Class::Passing, "no_connection"));
+    assert_eq!((queue_class(&error), error.fault().code.as_str()), (Class::Transient, "no_connection"));
 
     // The other side takes the request and closes the connection: that is nobody's misconfiguration.
     let rude = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -385,7 +385,7 @@ async fn calls_end_in_time() {
         }
     });
     let error = SqsQueue::new(&connect(url).await, QUEUE).send(message()).await.unwrap_err();
-    assert_eq!(queue_class(&error), Class::Passing, "{error:?}");
+    assert_eq!(queue_class(&error), Class::Transient, "{error:?}");
 
     // A record's calls (read, write, confirm, read again, one to a queue) fit into its budget.
     assert!(5 * CallLimits::CONSUMER.operation <= RECORD_BUDGET);

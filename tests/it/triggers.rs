@@ -311,7 +311,7 @@ async fn while_1kosmos_is_down_sign_ups_are_refused_or_let_through_as_configured
                 "{fault}: two tries of one request at the most"
             );
         }
-        // One fault that passes is not noticed.
+        // One transient fault is not noticed.
         rig.provider.behave().await;
         rig.provider.control(json!({ "on": OPEN, "status": 503 })).await;
         assert_eq!(rig.fire(&asked).await, Ok(asked.clone()));

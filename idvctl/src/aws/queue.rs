@@ -46,7 +46,7 @@ impl MessageSource for SqsQueue {
 }
 
 impl DeadLetterStore for MessageQueue {
-    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+    async fn receive(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
         let request = self.dead_letters.client.receive_message().queue_url(&self.dead_letters.url);
         let request = request
             .max_number_of_messages(10)
@@ -60,7 +60,7 @@ impl DeadLetterStore for MessageQueue {
         answer.messages.unwrap_or_default().into_iter().map(dead_letter).collect()
     }
 
-    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
+    async fn release(&self, handles: &[String]) -> Result<(), QueueError> {
         const CALL: &str = "ChangeMessageVisibilityBatch";
         let mut first_error = None;
         for handles in handles.chunks(10) {
@@ -107,7 +107,7 @@ impl DeadLetterStore for MessageQueue {
         if arrived.as_deref() == Some(sent.as_str()) {
             Ok(())
         } else {
-            Err(QueueError::Passing(Fault::new("SendMessage", "other_digest")))
+            Err(QueueError::Transient(Fault::new("SendMessage", "other_digest")))
         }
     }
 }

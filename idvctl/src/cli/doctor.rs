@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::aws::Inspection;
 use crate::aws::connect;
 use crate::output::{Failure, Output, outcome};
-use crate::preflight::{Finding, Installation, Verdict, examine};
+use crate::preflight::{CheckResult, Installation, Verdict, examine};
 
 /// What to look at; what is not named is not looked at. The stack's output `DoctorCommand` names it all.
 #[derive(Args)]
@@ -57,7 +57,7 @@ pub(crate) async fn run(
         return Ok(outcome(false));
     }
     if has(|verdict| matches!(verdict, Verdict::Unknown { .. })) {
-        return Err(Failure::unreachable("not everything could be looked at"));
+        return Err(Failure::unreachable("not everything could be checked"));
     }
     Ok(outcome(true))
 }
@@ -93,9 +93,9 @@ async fn look(options: &Options, connection: &AwsConnection) -> Installation {
     installation
 }
 
-fn report(findings: &[Finding], output: Output) -> Result<(), Failure> {
+fn report(findings: &[CheckResult], output: Output) -> Result<(), Failure> {
     let mut lines = Vec::new();
-    for Finding { check, verdict } in findings {
+    for CheckResult { check, verdict } in findings {
         let (word, found, remedy) = match verdict {
             Verdict::Fine(found) => ("ok", found, None),
             Verdict::Doubtful { found, remedy } => ("doubtful", found, Some(remedy)),

@@ -235,5 +235,5 @@ fn report(answers: &[Answered], output: Output) -> Result<(), Failure> {
 /// The canonical status words.
 fn status_words() -> impl TypedValueParser<Value = Status> {
     let words = Status::ALL.iter().map(|status| status.word());
-    PossibleValuesParser::new(words).try_map(|word| Status::of_canonical(&word).ok_or("it is no status"))
+    PossibleValuesParser::new(words).try_map(|word| Status::of_canonical(&word).ok_or("it is not a status"))
 }

@@ -158,7 +158,7 @@ pub(crate) async fn run(output: Output) -> Result<ExitCode, Failure> {
     let (checked, reconciled) = world.audited();
     let audited = checked.findings.is_empty() && reconciled.is_sound();
     output.line(format!(
-        "The audit trail: {} records, {}; {} accepted = {} with one outcome + {} left over.",
+        "The audit trail: {} records, {}; {} accepted = {} with exactly one outcome + {} unexplained.",
         checked.records,
         if checked.findings.is_empty() { "whole and unaltered" } else { "NOT SOUND" },
         reconciled.accepted,

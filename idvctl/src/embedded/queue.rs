@@ -99,7 +99,7 @@ impl<C: Clock + Clone> FifoQueue<C> {
         Self { dead_letters: Some(Arc::new(queue.clone())), ..self }
     }
 
-    /// Receives what can be had now, for this long, as a `ReceiveMessage` with a visibility timeout of its own does.
+    /// Receives what can be received now, for this long, as a `ReceiveMessage` with a visibility timeout of its own does.
     ///
     /// # Errors
     /// [`QueueError`] when a message could not be moved to the dead letters.
@@ -295,7 +295,7 @@ impl<C: Clock + Clone> DeadLetters for LocalQueues<C> {
 const RETENTION: Duration = Duration::from_secs(14 * 86_400);
 
 impl<C: Clock + Clone> DeadLetterStore for LocalQueues<C> {
-    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+    async fn receive(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
         let found = self.dead_letters.receive_for(10, hold)?;
         let letter = |message: QueuedMessage| DeadLetter {
             id: message.id,
@@ -308,7 +308,7 @@ impl<C: Clock + Clone> DeadLetterStore for LocalQueues<C> {
         Ok(found.into_iter().map(letter).collect())
     }
 
-    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
+    async fn release(&self, handles: &[String]) -> Result<(), QueueError> {
         for handle in handles {
             match self.dead_letters.delay(handle, Duration::ZERO).await {
                 Ok(()) | Err(QueueError::NotInFlight(_)) => {}

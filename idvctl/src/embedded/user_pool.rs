@@ -384,7 +384,7 @@ fn failed(call: &'static str, error: PoolError) -> DirectoryError {
     let fault = Fault::new(call, error.code());
     match error {
         PoolError::UserNotFound => DirectoryError::UserNotFound,
-        PoolError::TooManyRequests => DirectoryError::Passing(fault),
+        PoolError::TooManyRequests => DirectoryError::Transient(fault),
         PoolError::NotAuthorized | PoolError::UsernameExists => DirectoryError::Refused(fault),
         PoolError::InvalidParameter | PoolError::ResourceNotFound => DirectoryError::Misconfigured(fault),
     }

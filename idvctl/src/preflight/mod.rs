@@ -195,14 +195,14 @@ pub enum Verdict {
 
 /// One check and how it came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckResult {
     /// What was checked.
     pub check: &'static str,
     /// How it came out.
     pub verdict: Verdict,
 }
 
-impl Finding {
+impl CheckResult {
     fn fine(check: &'static str, found: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Fine(found.into()) }
     }
@@ -233,7 +233,7 @@ impl Finding {
 }
 
 /// Looks at everything that was asked about.
-pub fn examine(installation: &Installation, now: Timestamp) -> Vec<Finding> {
+pub fn examine(installation: &Installation, now: Timestamp) -> Vec<CheckResult> {
     let mut findings = queues::examine(installation);
     findings.extend(users::examine(installation));
     findings.extend(functions::examine(installation));
@@ -242,7 +242,7 @@ pub fn examine(installation: &Installation, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-fn key_ring(installation: &Installation, now: Timestamp) -> Vec<Finding> {
+fn key_ring(installation: &Installation, now: Timestamp) -> Vec<CheckResult> {
     const CHECK: &str = "key ring";
     let ring = match &installation.key_ring {
         None => return Vec::new(),
@@ -250,7 +250,7 @@ fn key_ring(installation: &Installation, now: Timestamp) -> Vec<Finding> {
         Some((_, Ok(ring))) => ring,
     };
     let live = ring.webhook_keys_at(now).count();
-    let mut findings = vec![Finding::either(
+    let mut findings = vec![CheckResult::either(
         CHECK,
         live > 0,
         format!("{live} live webhook key(s), {} seal key(s)", ring.seal.len()),
@@ -259,43 +259,47 @@ fn key_ring(installation: &Installation, now: Timestamp) -> Vec<Finding> {
     )];
     for (one, other) in ring.shared_secrets() {
         let remedy = "give each key a secret of its own (idvctl keys new)";
-        findings.push(Finding::doubtful(CHECK, format!("{one} and {other} have the same secret"), remedy));
+        findings.push(CheckResult::doubtful(
+            CHECK,
+            format!("{one} and {other} have the same secret"),
+            remedy,
+        ));
     }
     if ring.binding.is_empty() {
         let remedy = "add one, unless IDV_BINDING is optional and stays so";
-        findings.push(Finding::doubtful(CHECK, "there is no binding key", remedy));
+        findings.push(CheckResult::doubtful(CHECK, "there is no binding key", remedy));
     }
     findings
 }
 
 /// A ring that is there is never to be replaced by a new one: what it sealed could not be opened any more.
-fn no_key_ring(check: &'static str, problem: &KeyStoreError) -> Finding {
+fn no_key_ring(check: &'static str, problem: &KeyStoreError) -> CheckResult {
     let found = problem.to_string().trim_start_matches("key ring: ").to_owned();
     match problem {
         KeyStoreError::Misconfigured(fault) if NO_VALUE.contains(&fault.code.as_str()) => {
             let remedy = "if this stack never had one, put a ring there (infra/README.md, \"Deploy\")";
-            Finding::wrong(check, found, remedy)
+            CheckResult::wrong(check, found, remedy)
         }
         KeyStoreError::Malformed(_) => {
             let remedy =
-                "mend what is said, or go back to the version before (runbooks/key-rotation.md, \"If not\")";
-            Finding::wrong(check, found, remedy)
+                "fix what is said, or go back to the version before (runbooks/key-rotation.md, \"If not\")";
+            CheckResult::wrong(check, found, remedy)
         }
-        KeyStoreError::Passing(_) | KeyStoreError::Misconfigured(_) => Finding::unknown(check, &found),
+        KeyStoreError::Transient(_) | KeyStoreError::Misconfigured(_) => CheckResult::unknown(check, &found),
     }
 }
 
-fn clocks(installation: &Installation) -> Vec<Finding> {
+fn clocks(installation: &Installation) -> Vec<CheckResult> {
     const CHECK: &str = "clock";
     let Some((here, there)) = installation.clocks else { return Vec::new() };
     let skew = here.since(there).max(there.since(here));
     let found = format!("this machine and AWS are {} s apart", skew.as_secs());
     let remedy = "set this machine's clock (NTP): what you sign here is refused by age otherwise";
     vec![if skew > SKEW_TOO_FAR {
-        Finding::wrong(CHECK, found, remedy)
+        CheckResult::wrong(CHECK, found, remedy)
     } else if skew > SKEW_AT_RISK {
-        Finding::doubtful(CHECK, found, remedy)
+        CheckResult::doubtful(CHECK, found, remedy)
     } else {
-        Finding::fine(CHECK, found)
+        CheckResult::fine(CHECK, found)
     }]
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use idv_callback::settlement::{INVOCATION_TIMEOUT as CONSUMER_TIMEOUT, MAXIMUM_RECEIVES};
 
-use super::{Finding, Installation, Queue};
+use super::{CheckResult, Installation, Queue};
 
 /// The longest that SQS keeps messages (SQS developer guide, "Amazon SQS message quotas").
 const LONGEST_RETENTION: Duration = Duration::from_secs(14 * 86_400);
@@ -15,32 +15,32 @@ const LEAST_RETENTION: Duration = Duration::from_secs(4 * 86_400);
 /// Visibility over time limit (Lambda developer guide, "Using Lambda with Amazon SQS").
 const VISIBILITY_FACTOR: u32 = 6;
 
-pub(super) fn examine(installation: &Installation) -> Vec<Finding> {
+pub(super) fn examine(installation: &Installation) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     match &installation.queue {
         None => {}
-        Some(Err(problem)) => findings.push(Finding::unknown("queue", problem)),
+        Some(Err(problem)) => findings.push(CheckResult::unknown("queue", problem)),
         Some(Ok(queue)) => {
             findings.extend(form("queue", queue));
             findings.push(visibility(installation, queue));
             findings.push(redrive(installation, queue));
             findings.push(if queue.retention < LEAST_RETENTION {
-                Finding::doubtful("queue: retention", days(queue.retention), "keep messages for 14 days")
+                CheckResult::doubtful("queue: retention", days(queue.retention), "keep messages for 14 days")
             } else {
-                Finding::fine("queue: retention", days(queue.retention))
+                CheckResult::fine("queue: retention", days(queue.retention))
             });
         }
     }
     match &installation.dead_letters {
         None => {}
-        Some(Err(problem)) => findings.push(Finding::unknown("dead letters", problem)),
+        Some(Err(problem)) => findings.push(CheckResult::unknown("dead letters", problem)),
         Some(Ok(queue)) => {
             findings.extend(form("dead letters", queue));
             findings.push(if queue.retention < LONGEST_RETENTION {
                 let remedy = "keep dead letters for 14 days: a person has to look at each";
-                Finding::doubtful("dead letters: retention", days(queue.retention), remedy)
+                CheckResult::doubtful("dead letters: retention", days(queue.retention), remedy)
             } else {
-                Finding::fine("dead letters: retention", days(queue.retention))
+                CheckResult::fine("dead letters: retention", days(queue.retention))
             });
         }
     }
@@ -51,16 +51,16 @@ fn days(duration: Duration) -> String {
     format!("messages are kept for {} days", duration.as_secs() / 86_400)
 }
 
-fn form(check: &'static str, queue: &Queue) -> Vec<Finding> {
+fn form(check: &'static str, queue: &Queue) -> Vec<CheckResult> {
     let mut findings = vec![
-        Finding::either(
+        CheckResult::either(
             check,
             queue.fifo,
             "FIFO",
             "is not a FIFO queue, so one user's events can overtake each other",
             "make a FIFO queue; the kind of a queue cannot be changed",
         ),
-        Finding::either(
+        CheckResult::either(
             check,
             queue.encrypted,
             "encrypted at rest",
@@ -70,12 +70,16 @@ fn form(check: &'static str, queue: &Queue) -> Vec<Finding> {
     ];
     if !queue.by_group {
         let remedy = "set DeduplicationScope=messageGroup and FifoThroughputLimit=perMessageGroupId";
-        findings.push(Finding::doubtful(check, "takes 300 calls a second for all users together", remedy));
+        findings.push(CheckResult::doubtful(
+            check,
+            "takes 300 calls a second for all users together",
+            remedy,
+        ));
     }
     findings
 }
 
-fn visibility(installation: &Installation, queue: &Queue) -> Finding {
+fn visibility(installation: &Installation, queue: &Queue) -> CheckResult {
     let timeout = match &installation.consumer {
         Some(Ok(function)) => function.timeout,
         _ => CONSUMER_TIMEOUT,
@@ -83,25 +87,25 @@ fn visibility(installation: &Installation, queue: &Queue) -> Finding {
     let needed = timeout * VISIBILITY_FACTOR;
     let found = format!("{} s, for a function of {} s", queue.visibility.as_secs(), timeout.as_secs());
     let remedy = format!("set VisibilityTimeout to {} s, six times the function's limit", needed.as_secs());
-    Finding::either("queue: visibility", queue.visibility >= needed, found.clone(), found, remedy)
+    CheckResult::either("queue: visibility", queue.visibility >= needed, found.clone(), found, remedy)
 }
 
-fn redrive(installation: &Installation, queue: &Queue) -> Finding {
+fn redrive(installation: &Installation, queue: &Queue) -> CheckResult {
     const CHECK: &str = "queue: dead letters";
     let Some((arn, receives)) = &queue.redrive else {
         let remedy = "set a redrive policy: without one, what crashes the consumer comes back for 14 days";
-        return Finding::wrong(CHECK, "has no dead-letter queue", remedy);
+        return CheckResult::wrong(CHECK, "has no dead-letter queue", remedy);
     };
     if let Some(Ok(dead_letters)) = &installation.dead_letters
         && dead_letters.arn != *arn
     {
         let remedy = "name one queue in the redrive policy and in IDV_DEAD_LETTER_QUEUE_URL";
-        return Finding::wrong(CHECK, format!("dead letters of the queue itself go to {arn}"), remedy);
+        return CheckResult::wrong(CHECK, format!("dead letters of the queue itself go to {arn}"), remedy);
     }
     if *receives < MAXIMUM_RECEIVES {
         let found = format!("after {receives} receives messages are moved without a reason");
         let remedy = format!("set maxReceiveCount to {MAXIMUM_RECEIVES}; fewer do not outlast an outage");
-        return Finding::wrong(CHECK, found, remedy);
+        return CheckResult::wrong(CHECK, found, remedy);
     }
-    Finding::fine(CHECK, format!("after {receives} receives"))
+    CheckResult::fine(CHECK, format!("after {receives} receives"))
 }

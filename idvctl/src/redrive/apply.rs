@@ -9,18 +9,18 @@ use idv_callback::hex::hex;
 use idv_callback::ports::{Clock, OutgoingMessage, QueueError, UserDirectory};
 use sha2::{Digest as _, Sha256};
 
-use super::foresee::Foresight;
+use super::forecast::Forecaster;
 use super::history::with_replay;
 use super::plan::user_state;
 use super::scan::{EMPTY_ANSWERS, LONGEST_SCAN, MOST_HELD, look, scan};
-use super::verify::{Became, outcomes, returned};
-use super::{Plan, PlannedLetter, body_sha256};
+use super::verify::{ReplayOutcome, outcomes, returned};
+use super::{Plan, PlannedMessage, body_sha256};
 use crate::ports::{DeadLetter, DeadLetterStore};
 
-/// How long the consumer has for a letter that leaves no trace.
+/// How long the consumer has for a message that leaves no trace.
 const TRACELESS: Duration = Duration::from_secs(5);
 
-/// How far a letter has come, in order.
+/// How far a message has come, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// It is about to be sent.
@@ -33,22 +33,22 @@ pub enum Stage {
 
 /// What has been done of a plan, in this run of the tool or an earlier one, kept where a crash does not reach it.
 pub trait Journal {
-    /// Notes how far a letter has come. It is stored when the call returns.
+    /// Notes how far a message has come. It is stored when the call returns.
     ///
     /// # Errors
     /// When it cannot be stored.
     fn note(&mut self, message_id: &str, stage: Stage) -> io::Result<()>;
 
-    /// The farthest that a letter has come; none when nothing was done with it yet.
+    /// The farthest that a message has come; none when nothing was done with it yet.
     fn stage(&self, message_id: &str) -> Option<Stage>;
 }
 
 /// How fast, and in which steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacing {
-    /// Letters a second.
+    /// Messages a second.
     pub rate: u32,
-    /// How many letters the first steps have; the rest follow at once.
+    /// How many messages the first steps have; the rest follow at once.
     pub steps: [usize; 2],
     /// How long the outcome of a step is waited for.
     pub patience: Duration,
@@ -56,23 +56,23 @@ pub struct Pacing {
 
 /// What a watcher is told.
 pub enum Progress<'a> {
-    /// A letter is about to be sent.
-    Sending(&'a PlannedLetter),
+    /// A message is about to be sent.
+    Sending(&'a PlannedMessage),
     /// It was sent and removed.
-    Sent(&'a PlannedLetter),
-    /// A step ended as it was forecast: so many letters of so many.
+    Sent(&'a PlannedMessage),
+    /// A step ended as it was forecast: so many messages of so many.
     Step(usize, usize),
 }
 
 /// Why it stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// Nothing was done: these letters or users changed since the plan was made.
+    /// Nothing was done: these messages or users changed since the plan was made.
     Changed(Vec<String>),
-    /// Letters of a step, or at the end of the whole plan, are dead again or not settled in time: by receipt, what became of
+    /// Messages of a step, or at the end of the whole plan, are dead again or not settled in time: by receipt, what became of
     /// each.
     Halted(BTreeMap<String, String>),
-    /// These letters cannot be had now: somebody holds them, by a run that was broken off perhaps.
+    /// These messages cannot be had now: somebody holds them, by a run that was broken off perhaps.
     NotNow(Vec<String>),
     /// A user could not be read.
     Directory(String),
@@ -100,7 +100,7 @@ pub struct Apply<'a, S, D, C> {
     /// The queues.
     pub store: &'a S,
     /// The users, the keys, the policy, the clock.
-    pub foresight: Foresight<'a, D, C>,
+    pub forecaster: Forecaster<'a, D, C>,
     /// Who does it.
     pub by: &'a str,
     /// How fast.
@@ -141,14 +141,14 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         Ok(())
     }
 
-    /// Every letter that is still to be sent is there with the same body, and every user whose letters are all still to be
+    /// Every message that is still to be sent is there with the same body, and every user whose messages are all still to be
     /// sent has the same record.
     async fn unchanged(&self, plan: &Plan, journal: &mut impl Journal) -> Result<(), Stopped> {
         let mut found: HashSet<String> = HashSet::new();
         let planned: HashMap<_, _> = plan.letters.iter().map(by_id).collect();
-        let scanned = scan(self.store, self.foresight.clock, async |dead: DeadLetter| {
-            let letter = planned.get(dead.id.as_str());
-            if letter.is_some_and(|letter| letter.body_sha256 == body_sha256(&dead)) {
+        let scanned = scan(self.store, self.forecaster.clock, async |dead: DeadLetter| {
+            let message = planned.get(dead.id.as_str());
+            if message.is_some_and(|message| message.body_sha256 == body_sha256(&dead)) {
                 found.insert(dead.id);
             }
             true
@@ -159,10 +159,10 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         let cannot_tell = scanned.cut_short || held > 0;
         let (mut changed, mut hidden): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         let mut touched: HashSet<&str> = HashSet::new();
-        for letter in &plan.letters {
-            let (id, stage) = (&letter.message_id, journal.stage(&letter.message_id));
+        for message in &plan.letters {
+            let (id, stage) = (&message.message_id, journal.stage(&message.message_id));
             if stage.is_some() {
-                touched.insert(&letter.user);
+                touched.insert(&message.user);
             }
             if found.contains(id) || stage == Some(Stage::Removed) {
                 continue;
@@ -171,43 +171,44 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 hidden.push(id.clone());
             } else if stage == Some(Stage::Sent) {
                 // It arrived, and it is not there any more: a crash kept its removal from being told.
-                note(journal, letter, Stage::Removed)?;
+                note(journal, message, Stage::Removed)?;
             } else {
-                changed.push(format!("letter {id} is not in the queue any more"));
+                changed.push(format!("message {id} is no longer in the dead-letter queue"));
             }
         }
         if !hidden.is_empty() {
             return Err(Stopped::NotNow(hidden));
         }
         let mut asked: HashSet<&str> = HashSet::new();
-        for letter in &plan.letters {
-            if touched.contains(letter.user.as_str()) || !asked.insert(&letter.user) {
+        for message in &plan.letters {
+            if touched.contains(message.user.as_str()) || !asked.insert(&message.user) {
                 continue;
             }
-            if self.state(letter).await.map_err(Stopped::Directory)? != letter.user_state {
-                changed.push(format!("user {} has another record than when the plan was made", letter.user));
+            if self.state(message).await.map_err(Stopped::Directory)? != message.user_state {
+                changed
+                    .push(format!("the record of user {} has changed since the plan was made", message.user));
             }
         }
         if changed.is_empty() { Ok(()) } else { Err(Stopped::Changed(changed)) }
     }
 
-    async fn state(&self, letter: &PlannedLetter) -> Result<String, String> {
-        let Some(reference) = letter.reference() else { return Err("the plan names no user".to_owned()) };
-        let user = self.foresight.read(&reference).await?;
-        Ok(user_state(self.foresight.ring, user.as_ref()))
+    async fn state(&self, message: &PlannedMessage) -> Result<String, String> {
+        let Some(reference) = message.reference() else { return Err("the plan names no user".to_owned()) };
+        let user = self.forecaster.read(&reference).await?;
+        Ok(user_state(self.forecaster.ring, user.as_ref()))
     }
 
-    /// Sends up to so many letters back, in the order in which the queue gives them; gives those that were sent.
+    /// Sends up to so many messages back, in the order in which the queue gives them; gives those that were sent.
     async fn send<'p>(
         &self,
         plan: &'p Plan,
         journal: &mut impl Journal,
         most: usize,
         watch: &mut impl FnMut(Progress<'_>) -> bool,
-    ) -> Result<Vec<&'p PlannedLetter>, Stopped> {
+    ) -> Result<Vec<&'p PlannedMessage>, Stopped> {
         let mut left: HashMap<_, _> = left(plan, journal).into_iter().map(by_id).collect();
         let (mut sent, mut held, mut empty) = (Vec::new(), Vec::new(), 0);
-        let mut holding_since = self.foresight.clock.now();
+        let mut holding_since = self.forecaster.clock.now();
         let outcome = loop {
             if left.is_empty() || sent.len() >= most {
                 break Ok(());
@@ -216,11 +217,11 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 break Err(Stopped::NotNow(left.keys().map(|id| (*id).to_owned()).collect()));
             }
             // What is not in the plan must not come back while it is still on the list of what is held.
-            if self.foresight.clock.now().since(holding_since) > LONGEST_SCAN {
-                if let Err(error) = self.store.let_go(&std::mem::take(&mut held)).await {
+            if self.forecaster.clock.now().since(holding_since) > LONGEST_SCAN {
+                if let Err(error) = self.store.release(&std::mem::take(&mut held)).await {
                     break Err(Stopped::Queue(error));
                 }
-                holding_since = self.foresight.clock.now();
+                holding_since = self.forecaster.clock.now();
             }
             let letters = match look(self.store).await {
                 Ok(letters) => letters,
@@ -231,15 +232,15 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
             for dead in letters {
                 let chosen =
                     left.get(dead.id.as_str()).copied().filter(|_| failed.is_none() && sent.len() < most);
-                let Some(letter) = chosen else {
+                let Some(message) = chosen else {
                     held.push(dead.handle);
                     continue;
                 };
                 let handle = dead.handle.clone();
-                match self.send_one(plan, letter, dead, journal, watch).await {
+                match self.send_one(plan, message, dead, journal, watch).await {
                     Ok(go_on) => {
-                        left.remove(letter.message_id.as_str());
-                        sent.push(letter);
+                        left.remove(message.message_id.as_str());
+                        sent.push(message);
                         failed = (!go_on).then_some(Stopped::Asked);
                     }
                     Err(stopped) => {
@@ -252,81 +253,82 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 break Err(stopped);
             }
         };
-        let let_go = self.store.let_go(&held).await;
-        outcome.and(let_go.map_err(Stopped::Queue)).map(|()| sent)
+        let release = self.store.release(&held).await;
+        outcome.and(release.map_err(Stopped::Queue)).map(|()| sent)
     }
 
     /// Send, see that it arrived, delete. Says whether to go on.
     async fn send_one(
         &self,
         plan: &Plan,
-        letter: &PlannedLetter,
+        message: &PlannedMessage,
         dead: DeadLetter,
         journal: &mut impl Journal,
         watch: &mut impl FnMut(Progress<'_>) -> bool,
     ) -> Result<bool, Stopped> {
-        if !watch(Progress::Sending(letter)) {
+        if !watch(Progress::Sending(message)) {
             return Err(Stopped::Asked);
         }
-        let (run, now) = (plan.run(), self.foresight.clock.now().to_string());
-        let correction = letter.correction.as_deref();
+        let (run, now) = (plan.run(), self.forecaster.clock.now().to_string());
+        let correction = message.correction.as_deref();
         let attributes = with_replay(&dead.attributes, correction, &run, &now, self.by, &plan.because);
-        // A corrected letter is handled among the other events of the user that it is about.
+        // A corrected message is handled among the other events of the user that it is about.
         // That of the user whom it is about: a corrected one, or one that could not be read when it came.
-        let group = letter.reference().map(|user| group_id(&user));
-        note(journal, letter, Stage::Sending)?;
-        let message = OutgoingMessage {
+        let group = message.reference().map(|user| group_id(&user));
+        note(journal, message, Stage::Sending)?;
+        let outgoing = OutgoingMessage {
             body: dead.body,
             group_id: group.unwrap_or(dead.group_id),
-            deduplication_id: deduplication_id(&run, &letter.message_id),
+            deduplication_id: deduplication_id(&run, &message.message_id),
             attributes,
         };
-        self.store.send_back(message).await.map_err(Stopped::Queue)?;
-        note(journal, letter, Stage::Sent)?;
+        self.store.send_back(outgoing).await.map_err(Stopped::Queue)?;
+        note(journal, message, Stage::Sent)?;
         self.store.remove(&dead.handle).await.map_err(Stopped::Queue)?;
-        note(journal, letter, Stage::Removed)?;
-        self.foresight.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
-        Ok(watch(Progress::Sent(letter)))
+        note(journal, message, Stage::Removed)?;
+        self.forecaster.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
+        Ok(watch(Progress::Sent(message)))
     }
 
-    async fn await_outcomes(&self, plan: &Plan, sent: &[&PlannedLetter]) -> Result<(), Stopped> {
-        let clock = self.foresight.clock;
-        let outcomes = outcomes(&self.foresight, sent.iter().copied(), self.pacing.patience).await;
-        // A letter that changes nothing leaves no trace on its user: the consumer gets the time to let it die again.
-        if sent.iter().any(|letter| letter.leaves_no_trace()) {
+    async fn await_outcomes(&self, plan: &Plan, sent: &[&PlannedMessage]) -> Result<(), Stopped> {
+        let clock = self.forecaster.clock;
+        let outcomes = outcomes(&self.forecaster, sent.iter().copied(), self.pacing.patience).await;
+        // A message that changes nothing leaves no trace on its user: the consumer gets the time to let it die again.
+        if sent.iter().any(|message| message.leaves_no_trace()) {
             clock.sleep(TRACELESS.min(self.pacing.patience)).await;
         }
-        let found = returned(self.store, clock, self.foresight.ring, plan).await.map_err(Stopped::Queue)?;
+        let found = returned(self.store, clock, self.forecaster.ring, plan).await.map_err(Stopped::Queue)?;
         let back = found.dead_again;
-        let failed = |(letter, outcome): &(&PlannedLetter, Became)| {
-            *outcome != Became::Settled || back.contains_key(&letter.receipt_id)
+        let failed = |(message, outcome): &(&PlannedMessage, ReplayOutcome)| {
+            *outcome != ReplayOutcome::Settled || back.contains_key(&message.receipt_id)
         };
-        let what = |letter: &PlannedLetter| match back.get(&letter.receipt_id) {
-            Some(fingerprint) if *fingerprint == letter.fingerprint => {
-                format!("dead again of the same: {fingerprint}")
+        let what = |message: &PlannedMessage| match back.get(&message.receipt_id) {
+            Some(fingerprint) if *fingerprint == message.fingerprint => {
+                format!("dead again for the same cause: {fingerprint}")
             }
             Some(fingerprint) => format!("dead again: {fingerprint}"),
             None => format!("not settled within {} s", self.pacing.patience.as_secs()),
         };
         let failed = outcomes.iter().filter(|outcome| failed(outcome));
         let failed: BTreeMap<_, _> =
-            failed.map(|(letter, _)| (letter.receipt_id.clone(), what(letter))).collect();
+            failed.map(|(message, _)| (message.receipt_id.clone(), what(message))).collect();
         if failed.is_empty() { Ok(()) } else { Err(Stopped::Halted(failed)) }
     }
 }
 
-fn note(journal: &mut impl Journal, letter: &PlannedLetter, stage: Stage) -> Result<(), Stopped> {
-    journal.note(&letter.message_id, stage).map_err(|error| Stopped::Journal(error.to_string()))
+fn note(journal: &mut impl Journal, message: &PlannedMessage, stage: Stage) -> Result<(), Stopped> {
+    journal.note(&message.message_id, stage).map_err(|error| Stopped::Journal(error.to_string()))
 }
 
-/// The letters of a plan that are still to be sent, or to be removed.
-fn left<'p>(plan: &'p Plan, journal: &impl Journal) -> Vec<&'p PlannedLetter> {
-    let left = plan.letters.iter().filter(|letter| journal.stage(&letter.message_id) != Some(Stage::Removed));
+/// The messages of a plan that are still to be sent, or to be removed.
+fn left<'p>(plan: &'p Plan, journal: &impl Journal) -> Vec<&'p PlannedMessage> {
+    let left =
+        plan.letters.iter().filter(|message| journal.stage(&message.message_id) != Some(Stage::Removed));
     left.collect()
 }
 
-fn by_id(letter: &PlannedLetter) -> (&str, &PlannedLetter) {
-    (&letter.message_id, letter)
+fn by_id(message: &PlannedMessage) -> (&str, &PlannedMessage) {
+    (&message.message_id, message)
 }
 
 /// New for each run, so that SQS does not drop what it saw within five minutes; the same when a run is taken up again, so

@@ -1,4 +1,4 @@
-//! What was done with a letter before: an attribute beside it that only grows.
+//! What was done with a message before: an attribute beside it that only grows.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The attribute that holds the history: a JSON list, oldest first.
 const HISTORY_ATTRIBUTE: &str = "idv-replays";
 
-/// One time that a letter was sent back.
+/// One time that a message was sent back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
     /// The run: the plan that it was part of.
@@ -25,7 +25,7 @@ pub struct Replay {
     pub was: BTreeMap<String, String>,
 }
 
-/// The history of a letter, as far as it can be read.
+/// The history of a message, as far as it can be read.
 pub fn replays(attributes: &BTreeMap<String, String>) -> Vec<Replay> {
     entries(attributes).into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect()
 }
@@ -36,7 +36,7 @@ fn entries(attributes: &BTreeMap<String, String>) -> Vec<Value> {
     serde_json::from_str(text).unwrap_or_else(|_| vec![Value::String(text.clone())])
 }
 
-/// The attributes to send a letter back with: its own as they are; what told of its death moves into one more line of
+/// The attributes to send a message back with: its own as they are; what told of its death moves into one more line of
 /// history, so that it cannot be taken for the next one's. So does a correction that a new one takes the place of.
 pub(super) fn with_replay(
     attributes: &BTreeMap<String, String>,

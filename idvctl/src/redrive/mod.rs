@@ -1,11 +1,11 @@
 //! Dead letters: what is there, what would become of each, sending them back, and seeing what became of them.
 //!
-//! A letter is forecast by the very [`decide`](idv_callback::assurance::decide) that the consumer runs, against the user's record
+//! A message is forecast by the very [`decide`](idv_callback::assurance::decide) that the consumer runs, against the user's record
 //! as it is now. Sending back is: send, see that it arrived, then delete; a crash between any two steps can double a
 //! message and never lose one, and the consumer makes doubles harmless.
 
 mod apply;
-mod foresee;
+mod forecast;
 mod history;
 mod plan;
 mod scan;
@@ -25,18 +25,18 @@ use idv_callback::verification::UserReference;
 use crate::ports::DeadLetter;
 
 pub use apply::{Applied, Apply, Journal, Pacing, Progress, Stage, Stopped};
-pub use foresee::Foresight;
+pub use forecast::Forecaster;
 pub use history::{Replay, replays};
-pub use plan::{LeftOut, Plan, PlannedLetter, Planning, Selection};
+pub use plan::{LeftOut, Plan, PlannedMessage, Planning, Selection};
 pub use scan::{Scanned, scan, take};
-pub use verify::{Became, Returned, became, outcomes, returned};
+pub use verify::{ReplayOutcome, Returned, outcomes, replay_outcome, returned};
 
-/// The reason of a letter that SQS moved by itself: nobody wrote one.
+/// The reason of a message that SQS moved by itself: nobody wrote one.
 const NO_REASON: &str = "none";
 
 /// A dead letter as it may be shown: nothing of what it says, and nobody's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetterSummary {
     /// SQS' message id.
     pub id: String,
     /// The group: a hash of pool and user name.
@@ -65,57 +65,57 @@ pub struct Letter {
     pub body_sha256: String,
 }
 
-impl Letter {
-    /// Reads what may be shown. The queue keeps letters for so long.
-    pub fn read(letter: &DeadLetter, ring: &KeyRing, retention: Duration) -> Self {
-        Self::of(letter, open(letter, ring).as_ref().ok(), retention)
+impl DeadLetterSummary {
+    /// Reads what may be shown. The queue keeps messages for so long.
+    pub fn read(message: &DeadLetter, ring: &KeyRing, retention: Duration) -> Self {
+        Self::of(message, open(message, ring).as_ref().ok(), retention)
     }
 
-    fn of(letter: &DeadLetter, statement: Option<&Statement>, retention: Duration) -> Self {
-        let text = |name: &str| letter.attributes.get(name).cloned();
+    fn of(message: &DeadLetter, statement: Option<&Statement>, retention: Duration) -> Self {
+        let text = |name: &str| message.attributes.get(name).cloned();
         let event = statement.and_then(|statement| statement.event().ok());
         let receipt = statement.map(|statement| statement.envelope.receipt_id().as_str().to_owned());
         Self {
-            id: letter.id.clone(),
-            group: letter.group_id.clone(),
+            id: message.id.clone(),
+            group: message.group_id.clone(),
             reason: text(attribute::REASON).unwrap_or_else(|| NO_REASON.to_owned()),
             detail: text(attribute::DETAIL),
             receipt: receipt.or_else(|| text(attribute::RECEIPT)),
             user: event.map(|event| handle(&event.user)),
             attempts: text(attribute::ATTEMPTS),
             version: text(attribute::VERSION),
-            fingerprint: fingerprint(&letter.attributes),
-            sent_at: letter.sent_at,
-            expires_at: letter.sent_at.plus(retention),
-            replays: replays(&letter.attributes).len(),
-            body_sha256: body_sha256(letter),
+            fingerprint: fingerprint(&message.attributes),
+            sent_at: message.sent_at,
+            expires_at: message.sent_at.plus(retention),
+            replays: replays(&message.attributes).len(),
+            body_sha256: body_sha256(message),
         }
     }
 }
 
-/// What letters that died of one cause have in common: reason, the call and error or the field and rule, and the version.
+/// What messages that died of one cause have in common: reason, the call and error or the field and rule, and the version.
 fn fingerprint(attributes: &BTreeMap<String, String>) -> String {
     let text = |name: &str, none| attributes.get(name).map_or(none, String::as_str);
     let (reason, detail) = (text(attribute::REASON, NO_REASON), text(attribute::DETAIL, "-"));
     format!("{reason} {detail} {}", text(attribute::VERSION, "-"))
 }
 
-/// A user's handle: `g_` and the beginning of the group that their events have on the queue. It leads from a letter to the
+/// A user's handle: `g_` and the beginning of the group that their events have on the queue. It leads from a message to the
 /// user's others, and not into the audit log.
 fn handle(user: &UserReference) -> String {
     format!("g_{}", group_id(user).chars().take(12).collect::<String>())
 }
 
-/// The digest of a letter's body as it lies in the queue.
-fn body_sha256(letter: &DeadLetter) -> String {
-    BodyDigest::of(letter.body.as_bytes()).as_str().to_owned()
+/// The digest of a message's body as it lies in the queue.
+fn body_sha256(message: &DeadLetter) -> String {
+    BodyDigest::of(message.body.as_bytes()).as_str().to_owned()
 }
 
-/// Opens a letter as the consumer would.
+/// Opens a message as the consumer would.
 ///
 /// # Errors
 /// The reason for which the consumer would quarantine it.
-pub fn open(letter: &DeadLetter, ring: &KeyRing) -> Result<Statement, QuarantineReason> {
-    let opened = Statement::open(&letter.body, &letter.attributes, &ring.seal);
+pub fn open(message: &DeadLetter, ring: &KeyRing) -> Result<Statement, QuarantineReason> {
+    let opened = Statement::open(&message.body, &message.attributes, &ring.seal);
     opened.map_err(|error| not_ours(error).0)
 }

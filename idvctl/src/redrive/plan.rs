@@ -1,4 +1,4 @@
-//! A plan: exactly which letters, what would become of each, for whom and why. It names users, so its file is for its
+//! A plan: exactly which messages, what would become of each, for whom and why. It names users, so its file is for its
 //! maker's eyes.
 
 use std::collections::BTreeMap;
@@ -15,15 +15,15 @@ use idv_callback::verification::{PoolId, SessionId, Subject, UserReference, User
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::foresee::{Foreseen, Foresight, Users};
+use super::forecast::{Forecast, Forecaster, Users};
 use super::scan::{Scanned, scan};
-use super::{Letter, open};
+use super::{DeadLetterSummary, open};
 use crate::ports::{DeadLetter, DeadLetterStore};
 
 /// The form of a plan.
 const SCHEMA: &str = "idv-redrive-plan/1";
 
-/// Which letters a plan is about; what is not said does not choose.
+/// Which messages a plan is about; what is not said does not choose.
 #[derive(Clone, Default)]
 pub struct Selection {
     /// These reasons.
@@ -39,14 +39,14 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether a letter is chosen.
-    pub fn takes(&self, letter: &Letter) -> bool {
+    /// Whether a message is chosen.
+    pub fn takes(&self, message: &DeadLetterSummary) -> bool {
         let one_of =
             |list: &[String], fits: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(fits);
-        one_of(&self.reasons, &|reason| *reason == letter.reason)
-            && one_of(&self.ids, &|id| *id == letter.id)
-            && one_of(&self.groups, &|group| letter.group.starts_with(group.as_str()))
-            && self.since.is_none_or(|since| letter.sent_at >= since)
+        one_of(&self.reasons, &|reason| *reason == message.reason)
+            && one_of(&self.ids, &|id| *id == message.id)
+            && one_of(&self.groups, &|group| message.group.starts_with(group.as_str()))
+            && self.since.is_none_or(|since| message.sent_at >= since)
     }
 }
 
@@ -63,19 +63,19 @@ pub struct Plan {
     pub because: String,
     /// By which version of the code the forecast was made.
     pub version: String,
-    /// The letters to send back, in the order of the queue.
-    pub letters: Vec<PlannedLetter>,
-    /// The letters that stay.
+    /// The messages to send back, in the order of the queue.
+    pub letters: Vec<PlannedMessage>,
+    /// The messages that stay.
     pub left_out: Vec<LeftOut>,
     /// The digest of all that.
     #[serde(default)]
     digest: String,
 }
 
-/// A letter to send back.
+/// A message to send back.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PlannedLetter {
+pub struct PlannedMessage {
     /// SQS' message id.
     pub message_id: String,
     /// The digest of the message's body.
@@ -111,7 +111,7 @@ pub struct PlannedLetter {
     pub correction: Option<String>,
 }
 
-/// A letter that stays where it is.
+/// A message that stays where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
@@ -123,7 +123,7 @@ pub struct LeftOut {
     pub forecast: String,
 }
 
-impl PlannedLetter {
+impl PlannedMessage {
     /// The user.
     pub fn reference(&self) -> Option<UserReference> {
         let pool = PoolId::new(&self.user_pool).ok()?;
@@ -151,59 +151,59 @@ impl PlannedLetter {
 /// How far a plan has come.
 #[derive(Clone, Copy, Debug)]
 pub enum Planning {
-    /// So many letters were seen.
+    /// So many messages were seen.
     Seen(usize),
     /// So many of so many that were chosen were forecast.
     Forecast(usize, usize),
 }
 
 impl Plan {
-    /// Looks through the dead letters and forecasts those that are chosen. The queue keeps letters for so long; `watch` is told
+    /// Looks through the dead letters and forecasts those that are chosen. The queue keeps messages for so long; `watch` is told
     /// of each.
     ///
     /// # Errors
     /// [`QueueError`] when the queue cannot be asked.
     pub async fn make<S: DeadLetterStore, D: UserDirectory, C: Clock>(
         store: &S,
-        foresight: &Foresight<'_, D, C>,
+        forecaster: &Forecaster<'_, D, C>,
         selection: &Selection,
         retention: Duration,
         (by, because): (&str, &str),
         mut watch: impl FnMut(Planning),
     ) -> Result<(Self, Scanned), QueueError> {
-        let ring = foresight.ring;
+        let ring = forecaster.ring;
         let mut chosen = Vec::new();
         let mut seen = 0;
-        let scanned = scan(store, foresight.clock, async |dead: DeadLetter| {
+        let scanned = scan(store, forecaster.clock, async |dead: DeadLetter| {
             seen += 1;
             watch(Planning::Seen(seen));
             let opened = open(&dead, ring);
-            let letter = Letter::of(&dead, opened.as_ref().ok(), retention);
-            if selection.takes(&letter) {
-                chosen.push((letter, opened));
+            let message = DeadLetterSummary::of(&dead, opened.as_ref().ok(), retention);
+            if selection.takes(&message) {
+                chosen.push((message, opened));
             }
             true
         })
         .await?;
-        // Users are read when no letter is held any more: that takes as long as their number and the quota say.
+        // Users are read when no message is held any more: that takes as long as their number and the quota say.
         let (mut letters, mut left_out, mut users) = (Vec::new(), Vec::new(), Users::default());
         let total = chosen.len();
-        for (index, (letter, opened)) in chosen.into_iter().enumerate() {
+        for (index, (message, opened)) in chosen.into_iter().enumerate() {
             watch(Planning::Forecast(index + 1, total));
-            let correction = selection.corrections.get(&letter.id);
+            let correction = selection.corrections.get(&message.id);
             let opened = opened.as_ref().map_err(|reason| *reason);
-            match foresight.of(&letter.group, opened, correction, &mut users).await {
-                Ok(foreseen) => letters.push(planned(&letter, &foreseen, correction, ring)),
+            match forecaster.of(&message.group, opened, correction, &mut users).await {
+                Ok(forecast) => letters.push(planned(&message, &forecast, correction, ring)),
                 Err(stays) => left_out.push(LeftOut {
-                    message_id: letter.id,
-                    fingerprint: letter.fingerprint,
+                    message_id: message.id,
+                    fingerprint: message.fingerprint,
                     forecast: stays.word(),
                 }),
             }
         }
         let plan = Self {
             schema: SCHEMA.to_owned(),
-            made_at: foresight.clock.now().to_string(),
+            made_at: forecaster.clock.now().to_string(),
             by: by.to_owned(),
             because: because.to_owned(),
             version: CODE_VERSION.to_owned(),
@@ -222,7 +222,7 @@ impl Plan {
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let plan: Self = serde_json::from_slice(json).map_err(|error| {
             // The message of a JSON error can quote the text; its place cannot.
-            format!("it is no plan of this version (line {}, column {})", error.line(), error.column())
+            format!("it is not a plan of this version (line {}, column {})", error.line(), error.column())
         })?;
         if plan.schema != SCHEMA {
             return Err(format!("its schema is not {SCHEMA}"));
@@ -250,30 +250,30 @@ impl Plan {
     }
 }
 
-/// One letter that was chosen.
+/// One message that was chosen.
 fn planned(
-    letter: &Letter,
-    foreseen: &Foreseen,
+    message: &DeadLetterSummary,
+    forecast: &Forecast,
     correction: Option<&Correction>,
     ring: &KeyRing,
-) -> PlannedLetter {
-    let event = &foreseen.event;
-    let sub = foreseen.user.as_ref().and_then(|user| user.sub.as_deref());
-    PlannedLetter {
-        message_id: letter.id.clone(),
-        body_sha256: letter.body_sha256.clone(),
-        fingerprint: letter.fingerprint.clone(),
-        receipt_id: letter.receipt.clone().unwrap_or_default(),
+) -> PlannedMessage {
+    let event = &forecast.event;
+    let sub = forecast.user.as_ref().and_then(|user| user.sub.as_deref());
+    PlannedMessage {
+        message_id: message.id.clone(),
+        body_sha256: message.body_sha256.clone(),
+        fingerprint: message.fingerprint.clone(),
+        receipt_id: message.receipt.clone().unwrap_or_default(),
         user: super::handle(&event.user),
         pseudonym: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
         user_pool: event.user.pool.as_str().to_owned(),
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),
         occurred_at: event.occurred_at.to_string(),
-        adds: foreseen.adds.to_string(),
-        user_state: user_state(ring, foreseen.user.as_ref()),
-        forecast: word(foreseen.outcome).to_owned(),
-        confirms: foreseen.confirms,
+        adds: forecast.adds.to_string(),
+        user_state: user_state(ring, forecast.user.as_ref()),
+        forecast: word(forecast.outcome).to_owned(),
+        confirms: forecast.confirms,
         correction: correction.map(|correction| correction.sealed().to_owned()),
     }
 }

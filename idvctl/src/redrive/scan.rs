@@ -6,13 +6,13 @@ use idv_callback::ports::{Clock, QueueError};
 
 use crate::ports::{DeadLetter, DeadLetterStore};
 
-/// For how long a look holds a letter. If the tool is killed, letters are to be had again after this long.
+/// For how long a look holds a message. If the tool is killed, messages can be received again after this long.
 const SCAN_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How long a look goes on: short enough that what was found first is still held, and so not found twice.
 pub(super) const LONGEST_SCAN: Duration = Duration::from_secs(12 * 60);
 
-/// How many letters a look holds: SQS lets 120,000 of a FIFO queue be in flight (developer guide, "FIFO queue quotas").
+/// How many messages a look holds: SQS lets 120,000 of a FIFO queue be in flight (developer guide, "FIFO queue quotas").
 pub(super) const MOST_HELD: usize = 110_000;
 
 /// The most that one answer brings (SQS API reference, `ReceiveMessage`).
@@ -21,15 +21,15 @@ const FULL_ANSWER: usize = 10;
 /// How many empty answers in a row mean that there is nothing more.
 pub(super) const EMPTY_ANSWERS: u32 = 2;
 
-/// Up to ten letters, and of each group all that one answer could bring. A full answer can end in the middle of a group,
+/// Up to ten messages, and of each group all that one answer could bring. A full answer can end in the middle of a group,
 /// whose rest could not be had while its beginning is held: that group is let go of, and comes whole with a later look.
 pub(super) async fn look<S: DeadLetterStore>(store: &S) -> Result<Vec<DeadLetter>, QueueError> {
-    let mut letters = store.look(SCAN_HOLD).await?;
-    let Some(last) = letters.last().map(|letter| letter.group_id.clone()) else { return Ok(letters) };
-    let begins = letters.iter().position(|letter| letter.group_id == last).unwrap_or_default();
+    let mut letters = store.receive(SCAN_HOLD).await?;
+    let Some(last) = letters.last().map(|message| message.group_id.clone()) else { return Ok(letters) };
+    let begins = letters.iter().position(|message| message.group_id == last).unwrap_or_default();
     if letters.len() >= FULL_ANSWER && begins > 0 {
-        let cut: Vec<_> = letters.drain(begins..).map(|letter| letter.handle).collect();
-        store.let_go(&cut).await?;
+        let cut: Vec<_> = letters.drain(begins..).map(|message| message.handle).collect();
+        store.release(&cut).await?;
     }
     Ok(letters)
 }
@@ -37,20 +37,20 @@ pub(super) async fn look<S: DeadLetterStore>(store: &S) -> Result<Vec<DeadLetter
 /// What came of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scanned {
-    /// How many letters were seen.
+    /// How many messages were seen.
     pub seen: usize,
     /// Whether the look ended before the queue did: too many, or too long.
     pub cut_short: bool,
 }
 
-/// What is to be done with a letter that was seen.
+/// What is to be done with a message that was seen.
 enum Next {
     LetGo,
     Keep,
     Stop,
 }
 
-/// Shows every letter that can be had, and lets go of all of them. `each` says whether to go on.
+/// Shows every message that can be received, and releases all of them. `each` says whether to go on.
 ///
 /// Of a group only as many can be seen as one answer brings, ten at most: while they are held, SQS gives none of those
 /// behind them.
@@ -62,10 +62,10 @@ pub async fn scan<S: DeadLetterStore, C: Clock>(
     clock: &C,
     mut each: impl AsyncFnMut(DeadLetter) -> bool,
 ) -> Result<Scanned, QueueError> {
-    walk(store, clock, async |letter| if each(letter).await { Next::LetGo } else { Next::Stop }).await
+    walk(store, clock, async |message| if each(message).await { Next::LetGo } else { Next::Stop }).await
 }
 
-/// Holds every letter that `choose` takes, and lets go of the others.
+/// Holds every message that `choose` takes, and releases the others.
 ///
 /// # Errors
 /// [`QueueError`] when the queue cannot be asked; what was held is let go of, or comes back by itself.
@@ -75,20 +75,20 @@ pub async fn take<S: DeadLetterStore, C: Clock>(
     choose: impl Fn(&DeadLetter) -> bool,
 ) -> Result<(Vec<DeadLetter>, Scanned), QueueError> {
     let mut taken: Vec<DeadLetter> = Vec::new();
-    let walked = walk(store, clock, async |letter| {
-        if !choose(&letter) {
+    let walked = walk(store, clock, async |message| {
+        if !choose(&message) {
             return Next::LetGo;
         }
-        taken.push(letter);
+        taken.push(message);
         Next::Keep
     })
     .await;
     match walked {
         Ok(scanned) => Ok((taken, scanned)),
         Err(error) => {
-            let handles: Vec<_> = taken.into_iter().map(|letter| letter.handle).collect();
+            let handles: Vec<_> = taken.into_iter().map(|message| message.handle).collect();
             // What cannot be let go of now comes back by itself; the first error says more.
-            store.let_go(&handles).await.and(Err(error))
+            store.release(&handles).await.and(Err(error))
         }
     }
 }
@@ -114,9 +114,9 @@ async fn walk<S: DeadLetterStore, C: Clock>(
             }
         };
         empty = if letters.is_empty() { empty + 1 } else { 0 };
-        for letter in letters {
-            let handle = letter.handle.clone();
-            let next = if go_on { each(letter).await } else { Next::LetGo };
+        for message in letters {
+            let handle = message.handle.clone();
+            let next = if go_on { each(message).await } else { Next::LetGo };
             go_on = go_on && !matches!(next, Next::Stop);
             if matches!(next, Next::Keep) {
                 kept += 1;
@@ -125,6 +125,6 @@ async fn walk<S: DeadLetterStore, C: Clock>(
             }
         }
     }
-    let let_go = store.let_go(&held).await;
-    outcome.and(let_go).map(|()| Scanned { seen: held.len() + kept, cut_short })
+    let release = store.release(&held).await;
+    outcome.and(release).map(|()| Scanned { seen: held.len() + kept, cut_short })
 }

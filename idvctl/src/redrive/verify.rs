@@ -1,4 +1,4 @@
-//! What became of letters that were sent back: the users' records tell, and the dead-letter queue.
+//! What became of messages that were sent back: the users' records tell, and the dead-letter queue.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -8,17 +8,17 @@ use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{Clock, QueueError, UserDirectory};
 use idv_callback::verification::EventId;
 
-use super::foresee::Foresight;
+use super::forecast::Forecaster;
 use super::scan::scan;
-use super::{Plan, PlannedLetter, fingerprint, open};
+use super::{Plan, PlannedMessage, fingerprint, open};
 use crate::ports::{DeadLetter, DeadLetterStore};
 
-/// How often the outcome of a letter is looked for.
+/// How often the outcome of a message is looked for.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What became of a letter.
+/// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Became {
+pub enum ReplayOutcome {
     /// The user's record remembers this event, or what makes it irrelevant, if anything of it was to be written, and is confirmed
     /// if that was expected.
     Settled,
@@ -30,51 +30,51 @@ pub enum Became {
     Unknown(String),
 }
 
-impl Became {
+impl ReplayOutcome {
     fn may_change(&self) -> bool {
         matches!(self, Self::Pending | Self::Unknown(_))
     }
 }
 
 /// Asks the user's record.
-pub async fn became<D: UserDirectory, C: Clock>(
-    foresight: &Foresight<'_, D, C>,
-    letter: &PlannedLetter,
-) -> Became {
-    let (Some(reference), Ok(event)) = (letter.reference(), EventId::new(&letter.event_id)) else {
-        return Became::Unknown("the plan names no user".to_owned());
+pub async fn replay_outcome<D: UserDirectory, C: Clock>(
+    forecaster: &Forecaster<'_, D, C>,
+    message: &PlannedMessage,
+) -> ReplayOutcome {
+    let (Some(reference), Ok(event)) = (message.reference(), EventId::new(&message.event_id)) else {
+        return ReplayOutcome::Unknown("the plan names no user".to_owned());
     };
-    let user = match foresight.read(&reference).await {
+    let user = match forecaster.read(&reference).await {
         Ok(Some(user)) => user,
-        Ok(None) => return Became::UserGone,
-        Err(why) => return Became::Unknown(why),
+        Ok(None) => return ReplayOutcome::UserGone,
+        Err(why) => return ReplayOutcome::Unknown(why),
     };
     let reached = |held: &Assurance| {
-        held.has_taken_in(&event) || letter.adds().is_some_and(|added| held.covers(&added))
+        held.has_taken_in(&event) || message.adds().is_some_and(|added| held.covers(&added))
     };
-    let reached = !letter.writes() || user.assurance.as_ref().is_ok_and(reached);
-    let confirmed = !letter.confirms || user.status == UserStatus::Confirmed;
-    if reached && confirmed { Became::Settled } else { Became::Pending }
+    let reached = !message.writes() || user.assurance.as_ref().is_ok_and(reached);
+    let confirmed = !message.confirms || user.status == UserStatus::Confirmed;
+    if reached && confirmed { ReplayOutcome::Settled } else { ReplayOutcome::Pending }
 }
 
-/// Asks for each letter, and for those that are not settled again and again, for so long.
+/// Asks for each message, and for those that are not settled again and again, for so long.
 pub async fn outcomes<'p, D: UserDirectory, C: Clock>(
-    foresight: &Foresight<'_, D, C>,
-    letters: impl IntoIterator<Item = &'p PlannedLetter>,
+    forecaster: &Forecaster<'_, D, C>,
+    letters: impl IntoIterator<Item = &'p PlannedMessage>,
     patience: Duration,
-) -> Vec<(&'p PlannedLetter, Became)> {
-    let started = foresight.clock.now();
-    let mut outcomes: Vec<_> = letters.into_iter().map(|letter| (letter, Became::Pending)).collect();
+) -> Vec<(&'p PlannedMessage, ReplayOutcome)> {
+    let started = forecaster.clock.now();
+    let mut outcomes: Vec<_> = letters.into_iter().map(|message| (message, ReplayOutcome::Pending)).collect();
     loop {
         let mut open = false;
-        for (letter, outcome) in outcomes.iter_mut().filter(|(_, outcome)| outcome.may_change()) {
-            *outcome = became(foresight, letter).await;
+        for (message, outcome) in outcomes.iter_mut().filter(|(_, outcome)| outcome.may_change()) {
+            *outcome = replay_outcome(forecaster, message).await;
             open |= outcome.may_change();
         }
-        if !open || foresight.clock.now().since(started) >= patience {
+        if !open || forecaster.clock.now().since(started) >= patience {
             return outcomes;
         }
-        foresight.clock.sleep(POLL).await;
+        forecaster.clock.sleep(POLL).await;
     }
 }
 
@@ -87,7 +87,7 @@ pub struct Returned {
     pub unsent: HashSet<String>,
 }
 
-/// Looks for a plan's letters in the dead-letter queue.
+/// Looks for a plan's messages in the dead-letter queue.
 ///
 /// # Errors
 /// [`QueueError`] when the queue cannot be asked.
@@ -98,8 +98,8 @@ pub async fn returned<S: DeadLetterStore, C: Clock>(
     plan: &Plan,
 ) -> Result<Returned, QueueError> {
     let run = plan.run();
-    let planned: HashSet<_> = plan.letters.iter().map(|letter| letter.receipt_id.as_str()).collect();
-    let ids: HashSet<_> = plan.letters.iter().map(|letter| letter.message_id.as_str()).collect();
+    let planned: HashSet<_> = plan.letters.iter().map(|message| message.receipt_id.as_str()).collect();
+    let ids: HashSet<_> = plan.letters.iter().map(|message| message.message_id.as_str()).collect();
     let mut returned = Returned::default();
     scan(store, clock, async |dead: DeadLetter| {
         if ids.contains(dead.id.as_str()) {

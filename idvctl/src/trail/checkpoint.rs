@@ -11,7 +11,7 @@ use idv_callback::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, FindingKind};
 use super::merkle::root;
 use super::note::{NoteError, VerifyingKey, signed};
 
@@ -62,27 +62,27 @@ impl SealedLog {
                 findings.push(Finding { kind, writer, from: number, to: number, place, text });
             };
             if let Some(Err(error)) = key.map(|key| key.open(note)) {
-                find(Kind::BadSignature, &error.to_string());
+                find(FindingKind::BadSignature, &error.to_string());
             }
             let before = std::mem::replace(&mut prev, hex(&Sha256::digest(note)));
             let Some(said) = read(note) else {
-                find(Kind::BadCheckpoint, "it is no checkpoint");
+                find(FindingKind::BadCheckpoint, "it is no checkpoint");
                 continue;
             };
             if key.is_some_and(|key| key.name() != said.origin) {
-                find(Kind::BadCheckpoint, "it is another log's");
+                find(FindingKind::BadCheckpoint, "it is another log's");
             }
             if said.prev != before {
-                find(Kind::BadCheckpoint, "it does not follow the one before");
+                find(FindingKind::BadCheckpoint, "it does not follow the one before");
             }
             match lines.get(..said.size) {
-                None => find(Kind::BadCheckpoint, "leaves that it seals are missing"),
+                None => find(FindingKind::BadCheckpoint, "leaves that it seals are missing"),
                 Some(_) if said.size < sealed => {
-                    find(Kind::BadCheckpoint, "it seals less than the one before");
+                    find(FindingKind::BadCheckpoint, "it seals less than the one before");
                 }
                 Some(leaves) => {
                     if STANDARD.encode(root(leaves.iter().map(|line| line.as_bytes()))) != said.root {
-                        find(Kind::BadCheckpoint, "the leaves are not those that it seals");
+                        find(FindingKind::BadCheckpoint, "the leaves are not those that it seals");
                     }
                 }
             }
@@ -92,7 +92,7 @@ impl SealedLog {
         for (number, line) in lines.iter().enumerate() {
             let number = number as u64;
             let mut find = |text: &str| {
-                let (kind, text, place) = (Kind::BadCheckpoint, text.to_owned(), "leaves".to_owned());
+                let (kind, text, place) = (FindingKind::BadCheckpoint, text.to_owned(), "leaves".to_owned());
                 findings.push(Finding {
                     kind,
                     writer: "leaves".to_owned(),

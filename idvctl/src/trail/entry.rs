@@ -115,7 +115,7 @@ pub struct Entry {
     pub approved_by: Option<String>,
     /// The plan.
     pub plan_sha256: Option<String>,
-    /// How many letters.
+    /// How many messages.
     pub letters: Option<u64>,
     /// How long ago the callback was received.
     pub seconds_since_received: Option<f64>,

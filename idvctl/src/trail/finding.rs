@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What is wrong with a trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FindingKind {
     /// Records are missing.
     Gap,
     /// A record, or the link of the next one, was changed after it was written.
@@ -34,7 +34,7 @@ pub enum Kind {
     Silence,
 }
 
-impl Kind {
+impl FindingKind {
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What.
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// Of which writer; of a checkpoint, its file.
     pub writer: String,
     /// The first record that it is about.

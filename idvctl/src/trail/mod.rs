@@ -20,7 +20,7 @@ mod verify;
 
 pub use checkpoint::{Leaf, NothingNew, SealedLog};
 pub use entry::{Entry, Place, entries_in};
-pub use finding::{Finding, Kind};
+pub use finding::{Finding, FindingKind};
 pub use note::{NoteError, SigningKey, VerifyingKey, signed};
 pub use ocsf::ocsf;
 pub use reconcile::{Class, Reconciled, Reconciliation, UserLink};

@@ -149,7 +149,7 @@ pub struct Reconciled {
     pub dropped: Vec<String>,
     /// Outcomes of callbacks that were never accepted.
     pub never_accepted: Vec<String>,
-    /// Receipts with outcomes that exclude each other.
+    /// Receipts with contradictory outcomes.
     pub contradictory: Vec<String>,
     /// Records whose receipt cannot be read.
     pub unreadable: Vec<String>,
@@ -177,12 +177,12 @@ impl Reconciled {
     /// What is left over, by what it is.
     pub fn left_over(&self) -> [(&'static str, &[String]); 7] {
         [
-            ("accepted, and no outcome", &self.lost),
-            ("a dead letter that SQS has dropped", &self.dropped),
-            ("an outcome of what was never accepted", &self.never_accepted),
-            ("outcomes that exclude each other", &self.contradictory),
+            ("accepted, but without an outcome", &self.lost),
+            ("a dead letter that SQS has deleted by now", &self.dropped),
+            ("an outcome without an acceptance", &self.never_accepted),
+            ("contradictory outcomes", &self.contradictory),
             ("a receipt that cannot be read", &self.unreadable),
-            ("a user whose record comes from no record here", &self.users_without_record),
+            ("a user whose attributes come from no record here", &self.users_without_record),
             ("a call that no record explains", &self.calls_without_record),
         ]
     }

@@ -115,7 +115,7 @@ impl Statistics {
 }
 
 fn act(entry: &Entry) -> String {
-    let letters = entry.letters.map(|letters| format!("{letters} letters"));
+    let letters = entry.letters.map(|letters| format!("{letters} messages"));
     let approved = entry.approved_by.as_ref().map(|other| format!("approved by {other}"));
     let parts = [entry.reason.clone(), approved, entry.receipt_id.clone(), letters, entry.detail.clone()];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")

@@ -124,11 +124,11 @@ impl Entry {
     }
 
     pub(super) fn was_retried(&self) -> String {
-        format!("a fault that passes, {}{}", self.because(), self.again())
+        format!("a transient fault, {}{}", self.because(), self.again())
     }
 
     pub(super) fn was_misconfigured(&self) -> String {
-        format!("a fault that an operator must mend, {}{}", self.because(), self.again())
+        format!("a fault that an operator must fix, {}{}", self.because(), self.again())
     }
 
     /// The sentence, and behind it what became of the user.
@@ -165,7 +165,7 @@ impl Entry {
     }
 
     pub(super) fn was_planned(&self) -> String {
-        format!("part of a plan to send letters back{}, because {}", self.by(), self.ticket())
+        format!("part of a plan to send messages back{}, because {}", self.by(), self.ticket())
     }
 
     pub(super) fn was_redriven(&self) -> String {

@@ -221,7 +221,7 @@ def main(arguments):
         for kind, writer, first, last, place, text in findings:
             print("%s %s %s at %s: %s" % (kind, writer, first if first == last else "%d-%d" % (first, last), place, text))
         verdict = "NOT SOUND" if findings else "sound" if count else "there is nothing in it"
-        print("%d records of %d writers, %d sealed stretches, signatures %s: %s" % (
+        print("%d records of %d writers, %d sealed ranges, signatures %s: %s" % (
             count, len(writers), leaves, "checked" if key else "not checked", verdict))
     return 1 if findings or not count else 0
 

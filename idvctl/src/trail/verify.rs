@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::Leaf;
 use super::entry::{Link, Place, process};
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, FindingKind};
 
 /// How many records of one writer may come before one that belongs before them, until that one counts as missing.
 const MOST_PENDING: usize = 4096;
@@ -159,7 +159,7 @@ impl Verifier {
 
     fn unlinked(&mut self, place: Place<'_>, text: &str) {
         self.checked.findings.push(Finding {
-            kind: Kind::Unlinked,
+            kind: FindingKind::Unlinked,
             writer: String::new(),
             from: 0,
             to: 0,
@@ -183,7 +183,8 @@ impl Verifier {
             }
         }
         if self.copies_expected {
-            let harmless = |finding: &Finding| matches!(finding.kind, Kind::Duplicate | Kind::Reordered);
+            let harmless =
+                |finding: &Finding| matches!(finding.kind, FindingKind::Duplicate | FindingKind::Reordered);
             let before = self.checked.findings.len();
             self.checked.findings.retain(|finding| !harmless(finding));
             self.checked.tolerated = (before - self.checked.findings.len()) as u64;
@@ -238,14 +239,18 @@ impl Writer {
         if seq < self.next {
             match self.seen.get(seq) {
                 Some(seen) if seen == short(&record.digest) => {
-                    find(Kind::Duplicate, &record.place, "it stands there before".to_owned());
+                    find(FindingKind::Duplicate, &record.place, "it stands there before".to_owned());
                 }
                 None => {
                     self.seen.late.insert(seq, short(&record.digest));
-                    find(Kind::Reordered, &record.place, "it stands behind later ones".to_owned());
+                    find(FindingKind::Reordered, &record.place, "it stands behind later ones".to_owned());
                 }
                 Some(_) => {
-                    find(Kind::Fork, &record.place, "another record before has this number".to_owned());
+                    find(
+                        FindingKind::Fork,
+                        &record.place,
+                        "another record before has this number".to_owned(),
+                    );
                 }
             }
             return;
@@ -253,11 +258,11 @@ impl Writer {
         if seq > self.next {
             match self.waiting.get(&seq) {
                 Some(first) if first.digest == record.digest => {
-                    find(Kind::Duplicate, &record.place, format!("it stands at {}, too", first.place));
+                    find(FindingKind::Duplicate, &record.place, format!("it stands at {}, too", first.place));
                 }
                 Some(first) => {
                     find(
-                        Kind::Fork,
+                        FindingKind::Fork,
                         &record.place,
                         format!("the record at {} has this number, too", first.place),
                     );
@@ -273,7 +278,7 @@ impl Writer {
         }
         if let Some((later, first)) = self.waiting.first_key_value() {
             find(
-                Kind::Reordered,
+                FindingKind::Reordered,
                 &record.place,
                 format!("it stands behind record {later} ({})", first.place),
             );
@@ -294,17 +299,22 @@ impl Writer {
         match &self.head {
             Some(head) if *head == record.prev => {}
             Some(_) if seq == self.base => {
-                find(Kind::Changed, seq, &record.place, "its link is not to the one before".to_owned());
+                find(
+                    FindingKind::Changed,
+                    seq,
+                    &record.place,
+                    "its link is not to the one before".to_owned(),
+                );
             }
             Some(_) => {
                 let text = format!("record {seq} ({}) was written after another one", record.place);
-                find(Kind::Changed, seq - 1, &self.last_place, text);
+                find(FindingKind::Changed, seq - 1, &self.last_place, text);
             }
             None => {}
         }
         if seq == 0 && record.code != "IDV0001" {
             find(
-                Kind::NoBeginning,
+                FindingKind::NoBeginning,
                 0,
                 &record.place,
                 "the first record is not one of a beginning".to_owned(),
@@ -323,7 +333,7 @@ impl Writer {
             if seq > self.next {
                 let after = if self.last_place.is_empty() { "nothing" } else { self.last_place.as_str() };
                 findings.push(Finding {
-                    kind: Kind::Gap,
+                    kind: FindingKind::Gap,
                     writer: writer.to_owned(),
                     from: self.next,
                     to: seq - 1,
@@ -348,16 +358,20 @@ fn check_leaf(leaf: &Leaf, writer: Option<&Writer>) -> Option<Finding> {
         Some(Finding { kind, writer, from, to: leaf.to, place, text: text.to_owned() })
     };
     let Some(writer) = writer else {
-        return finding(Kind::SealedMissing, leaf.from, "sealed records are not there");
+        return finding(FindingKind::SealedMissing, leaf.from, "sealed records are not there");
     };
     if writer.next <= leaf.to {
-        return finding(Kind::SealedMissing, writer.next.max(leaf.from), "sealed records are not there");
+        return finding(
+            FindingKind::SealedMissing,
+            writer.next.max(leaf.from),
+            "sealed records are not there",
+        );
     }
     match (writer.seen.get(leaf.to), hex_tag(&leaf.head)) {
         // A gap is told of already.
         (None, _) => None,
         (Some(seen), Some(head)) if seen == short(&head) => None,
-        (Some(_), _) => finding(Kind::SealedChanged, leaf.to, "it is not the record that was sealed"),
+        (Some(_), _) => finding(FindingKind::SealedChanged, leaf.to, "it is not the record that was sealed"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::assurance::{AttributeChange, AttributeValue, Policy, names};
-use idv_callback::correction::{Content, Correction};
+use idv_callback::correction::{Correction, CorrectionContent};
 use idv_callback::envelope::{BodyDigest, group_id};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{
@@ -17,8 +17,8 @@ use idv_callback::verification::{UserReference, Username};
 use idvctl::embedded::{LocalQueues, UserPool};
 use idvctl::ports::{DeadLetter, DeadLetterStore, Depth};
 use idvctl::redrive::{
-    Applied, Apply, Became, Foresight, Journal, Letter, Pacing, Plan, PlannedLetter, Progress, Selection,
-    Stage, Stopped, became, replays, returned, scan,
+    Applied, Apply, DeadLetterSummary, Forecaster, Journal, Pacing, Plan, PlannedMessage, Progress,
+    ReplayOutcome, Selection, Stage, Stopped, replay_outcome, replays, returned, scan,
 };
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ impl Killed {
     }
 
     fn killed<T>() -> Result<T, QueueError> {
-        Err(QueueError::Passing(Fault::new("any", "killed")))
+        Err(QueueError::Transient(Fault::new("any", "killed")))
     }
 }
 
@@ -86,12 +86,12 @@ macro_rules! call {
 }
 
 impl DeadLetterStore for Killed {
-    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
-        call!(self, self.queues.look(hold))
+    async fn receive(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+        call!(self, self.queues.receive(hold))
     }
 
-    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
-        call!(self, self.queues.let_go(handles))
+    async fn release(&self, handles: &[String]) -> Result<(), QueueError> {
+        call!(self, self.queues.release(handles))
     }
 
     async fn remove(&self, handle: &str) -> Result<(), QueueError> {
@@ -107,23 +107,23 @@ impl DeadLetterStore for Killed {
     }
 }
 
-fn foresight<'a>(
+fn forecaster<'a>(
     world: &'a World,
     ring: &'a KeyRing,
     policy: &'a Policy,
-) -> Foresight<'a, UserPool<TestClock>, TestClock> {
-    Foresight { directory: &world.pool, ring, policy, pace: &world.pace, clock: &world.clock }
+) -> Forecaster<'a, UserPool<TestClock>, TestClock> {
+    Forecaster { directory: &world.pool, ring, policy, pace: &world.pace, clock: &world.clock }
 }
 
 async fn plan(world: &World, selection: &Selection) -> Plan {
     let ring = ring();
-    let foresight = foresight(world, &ring, &world.policy);
-    Plan::make(&world.queues, &foresight, selection, RETENTION, ("ops", "T-1"), |_| {}).await.unwrap().0
+    let forecaster = forecaster(world, &ring, &world.policy);
+    Plan::make(&world.queues, &forecaster, selection, RETENTION, ("ops", "T-1"), |_| {}).await.unwrap().0
 }
 
-async fn outcome(world: &World, letter: &PlannedLetter) -> Became {
+async fn outcome(world: &World, letter: &PlannedMessage) -> ReplayOutcome {
     let ring = ring();
-    became(&foresight(world, &ring, &world.policy), letter).await
+    replay_outcome(&forecaster(world, &ring, &world.policy), letter).await
 }
 
 /// Runs the tool beside the consumer, with the consumer's policy.
@@ -141,7 +141,7 @@ async fn watched(
     watch: impl FnMut(Progress<'_>) -> bool,
 ) -> Applied {
     let ring = ring();
-    let tool = Apply { store, foresight: foresight(world, &ring, policy), by: "ops", pacing: STEPS };
+    let tool = Apply { store, forecaster: forecaster(world, &ring, policy), by: "ops", pacing: STEPS };
     tokio::select! {
         applied = tool.run(plan, notes, watch) => applied,
         () = consume(world) => unreachable!(),
@@ -176,11 +176,11 @@ async fn die(world: &mut World) {
 }
 
 /// What is shown of each letter, in order.
-async fn letters(world: &World) -> Vec<Letter> {
+async fn letters(world: &World) -> Vec<DeadLetterSummary> {
     let ring = ring();
     let mut letters = Vec::new();
     scan(&world.queues, &world.clock, async |dead: DeadLetter| {
-        letters.push(Letter::read(&dead, &ring, RETENTION));
+        letters.push(DeadLetterSummary::read(&dead, &ring, RETENTION));
         true
     })
     .await
@@ -203,7 +203,7 @@ async fn looking_leaves_every_letter_as_it_was() {
         world.queues.dead_letters.messages().iter().map(|m| (m.id.clone(), m.body.clone())).collect();
     let seen = letters(&world).await;
     assert_eq!(seen.len(), 25);
-    assert_eq!(world.queues.depth().await.unwrap().held, 0, "all can be had again");
+    assert_eq!(world.queues.depth().await.unwrap().held, 0, "all can be received again");
     let after: Vec<_> =
         world.queues.dead_letters.messages().iter().map(|m| (m.id.clone(), m.body.clone())).collect();
     assert_eq!(before, after);
@@ -215,7 +215,7 @@ async fn looking_leaves_every_letter_as_it_was() {
     let left = seen[0].expires_at.since(world.clock.now());
     assert!(left > Duration::from_secs(13 * 86_400) && left <= Duration::from_secs(14 * 86_400));
 
-    // Killed in the middle of a look: what was held can be had again after a quarter of an hour.
+    // Killed in the middle of a look: what was held can be received again after a quarter of an hour.
     for at in 0..4 {
         let store = Killed { at, ..Killed::never(&world.queues) };
         assert!(scan(&store, &world.clock, async |_| true).await.is_err());
@@ -266,7 +266,7 @@ async fn the_forecast_is_what_happens() {
         world.settle().await;
     }
     for letter in &plan.letters {
-        assert_eq!(outcome(&world, letter).await, Became::Settled);
+        assert_eq!(outcome(&world, letter).await, ReplayOutcome::Settled);
     }
     let status = |name: &str| (world.user(name).status, world.attribute(name, "idv_status").unwrap());
     assert_eq!(status("ada"), ("CONFIRMED", "declined".to_owned()));
@@ -317,13 +317,13 @@ async fn a_plan_that_is_out_of_date_or_changed_by_hand_is_refused() {
     // Somebody else settled one user, and took the other one's letter away.
     world.post(&with(approval("ada", "evt_newer", 60), "session_id", json!("vs_2"))).await;
     world.settle().await;
-    let bobs = world.queues.look(Duration::from_secs(60)).await.unwrap().pop().unwrap();
+    let bobs = world.queues.receive(Duration::from_secs(60)).await.unwrap().pop().unwrap();
     world.queues.remove(&bobs.handle).await.unwrap();
     world.clock.sleep(Duration::from_secs(60)).await;
     let applied = apply(&world, &Killed::never(&world.queues), &plan, &mut Notes::default()).await;
     let Some(Stopped::Changed(changes)) = applied.stopped else { panic!("{applied:?}") };
     assert_eq!(changes.len(), 2, "{changes:?}");
-    assert!(changes[0].contains("is not in the queue any more") && changes[1].contains("has another record"));
+    assert!(changes[0].contains("is no longer in the dead-letter queue") && changes[1].contains("has changed since the plan"));
     assert!(!format!("{changes:?}").contains("ada"), "users are told by their pseudonyms");
     assert_eq!((applied.removed, world.queues.callbacks.messages().len()), (0, 0));
 
@@ -333,7 +333,7 @@ async fn a_plan_that_is_out_of_date_or_changed_by_hand_is_refused() {
     changed["letters"][0]["username"] = json!("mallory");
     let refused = |value: &Value| Plan::parse(value.to_string().as_bytes()).err().unwrap();
     assert!(refused(&changed).contains("changed after it was made"));
-    assert!(refused(&json!({ "schema": "x" })).contains("no plan"));
+    assert!(refused(&json!({ "schema": "x" })).contains("not a plan"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,7 +349,7 @@ async fn the_first_letter_halts_the_rest_when_the_fault_is_not_mended() {
     let (ring, applied) = (ring(), apply_too_early(&mut world, &plan).await);
     let Some(Stopped::Halted(letters_halted)) = &applied.stopped else { panic!("{applied:?}") };
     let what = letters_halted.values().next().unwrap();
-    assert!(what.starts_with("dead again of the same: pool_not_allowed"), "{what}");
+    assert!(what.starts_with("dead again for the same cause: pool_not_allowed"), "{what}");
     assert_eq!((applied.removed, applied.left), (1, 9));
     let after = letters(&world).await;
     assert_eq!(after.len(), 10);
@@ -432,12 +432,12 @@ async fn assert_all_there(world: &World, plan: &Plan, when: &str) {
     let queued: Vec<String> = world.queues.callbacks.messages().into_iter().map(|m| m.body).collect();
     for letter in &plan.letters {
         let there = bodies.iter().chain(&queued).any(|body| body.contains(&letter.event_id));
-        let settled = outcome(world, letter).await == Became::Settled;
+        let settled = outcome(world, letter).await == ReplayOutcome::Settled;
         assert!(there || settled, "{when}: {} is lost", letter.event_id);
     }
 }
 
-/// A class of events dead-letters because of a fault of ours; it is mended; three commands bring everybody to the right
+/// A class of events dead-letters because of a fault of ours; it is fixed; three commands bring everybody to the right
 /// state, and newer decisions stand.
 #[tokio::test(start_paused = true)]
 async fn a_fault_of_the_consumer_is_made_good() {
@@ -479,7 +479,7 @@ async fn a_fault_of_the_consumer_is_made_good() {
         assert_eq!(world.attribute(name, "ial").as_deref(), Some(expected), "{name}");
     }
     for letter in &plan.letters {
-        assert_eq!(outcome(&world, letter).await, Became::Settled);
+        assert_eq!(outcome(&world, letter).await, ReplayOutcome::Settled);
     }
     assert!(world.queues.dead_letters.messages().is_empty());
 }
@@ -493,13 +493,13 @@ async fn a_user_who_is_to_be_confirmed_is_not_done_before_that() {
     die(&mut world).await;
     let plan = plan(&world, &Selection::default()).await;
     let (letter, user) = (&plan.letters[0], plan.letters[0].reference().unwrap());
-    assert_eq!(outcome(&world, letter).await, Became::Pending);
+    assert_eq!(outcome(&world, letter).await, ReplayOutcome::Pending);
     let receipt = format!("1 {} {} {}", letter.occurred_at, letter.event_id, "0".repeat(64));
     let receipt = AttributeChange::Set(names::IDV_RECEIPT, AttributeValue::new(receipt).unwrap());
     world.pool.write(&crate::support::world::named(&user), &[receipt]).await.unwrap();
-    assert_eq!(outcome(&world, letter).await, Became::Pending);
+    assert_eq!(outcome(&world, letter).await, ReplayOutcome::Pending);
     world.pool.confirm(&crate::support::world::named(&user)).await.unwrap();
-    assert_eq!(outcome(&world, letter).await, Became::Settled);
+    assert_eq!(outcome(&world, letter).await, ReplayOutcome::Settled);
 }
 
 /// A letter is done when what it says is on the record or does not matter any more, and not before: ties and later words of
@@ -524,7 +524,7 @@ async fn a_letter_is_done_when_what_it_says_is_covered() {
         world.post(&dead).await;
         die(&mut world).await;
         let first = plan(&world, &Selection::default()).await;
-        assert_eq!(outcome(&world, &first.letters[0]).await, Became::Pending, "{dead}");
+        assert_eq!(outcome(&world, &first.letters[0]).await, ReplayOutcome::Pending, "{dead}");
         world.post(&since).await;
         while !world.queues.callbacks.messages().is_empty() {
             world.settle().await;
@@ -533,7 +533,7 @@ async fn a_letter_is_done_when_what_it_says_is_covered() {
             let user = first.letters[0].reference().unwrap();
             world.pool.confirm(&crate::support::world::named(&user)).await.unwrap();
         }
-        let expected = if done { Became::Settled } else { Became::Pending };
+        let expected = if done { ReplayOutcome::Settled } else { ReplayOutcome::Pending };
         assert_eq!(outcome(&world, &first.letters[0]).await, expected, "{dead} {since}");
         // The user has changed since: a new plan it takes.
         let second = plan(&world, &Selection::default()).await;
@@ -541,8 +541,8 @@ async fn a_letter_is_done_when_what_it_says_is_covered() {
         while !world.queues.callbacks.messages().is_empty() {
             world.settle().await;
         }
-        assert_eq!(outcome(&world, &second.letters[0]).await, Became::Settled, "{dead} {since}");
-        assert_eq!(outcome(&world, &first.letters[0]).await, Became::Settled, "{dead} {since}");
+        assert_eq!(outcome(&world, &second.letters[0]).await, ReplayOutcome::Settled, "{dead} {since}");
+        assert_eq!(outcome(&world, &first.letters[0]).await, ReplayOutcome::Settled, "{dead} {since}");
     }
 }
 
@@ -613,12 +613,12 @@ async fn whoever_asks_it_to_stop_is_heard_between_two_letters() {
 struct Sticky<'a>(&'a LocalQueues<TestClock>);
 
 impl DeadLetterStore for Sticky<'_> {
-    async fn look(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
-        self.0.look(hold).await
+    async fn receive(&self, hold: Duration) -> Result<Vec<DeadLetter>, QueueError> {
+        self.0.receive(hold).await
     }
 
-    async fn let_go(&self, handles: &[String]) -> Result<(), QueueError> {
-        self.0.let_go(handles).await
+    async fn release(&self, handles: &[String]) -> Result<(), QueueError> {
+        self.0.release(handles).await
     }
 
     async fn remove(&self, _: &str) -> Result<(), QueueError> {
@@ -646,7 +646,7 @@ async fn a_new_plan_is_not_taken_for_the_last_one() {
     let policy = world.policy.clone();
     let tool = Apply {
         store: &Sticky(&world.queues),
-        foresight: foresight(&world, &ring, &policy),
+        forecaster: forecaster(&world, &ring, &policy),
         by: "ops",
         pacing: STEPS,
     };
@@ -669,7 +669,7 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     die(&mut world).await;
     let letter = world.queues.dead_letters.messages().pop().unwrap();
     let ring = ring();
-    let content = Content {
+    let content = CorrectionContent {
         envelope_sha256: BodyDigest::of(letter.body.as_bytes()).as_str().to_owned(),
         username: "ada".to_owned(),
         because: "T-1".to_owned(),
@@ -682,7 +682,7 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     assert_eq!(forecasts(&plan), [("applied".to_owned(), true)]);
     let tool = Apply {
         store: &world.queues,
-        foresight: foresight(&world, &ring, &world.policy),
+        forecaster: forecaster(&world, &ring, &world.policy),
         by: "ops",
         pacing: STEPS,
     };
@@ -706,7 +706,7 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     };
     world.queues.dead_letters.send(message).await.unwrap();
     let planned = self::plan(&world, &Selection::default()).await;
-    assert!(planned.left_out.iter().any(|letter| letter.forecast.contains("another user's group")));
+    assert!(planned.left_out.iter().any(|letter| letter.forecast.contains("the message group of another user")));
 }
 
 /// The quota for reading users is shared with people who sign in: a plan of many takes longer than letters can be held.

@@ -426,7 +426,7 @@ fn nothing_is_not_sound() {
         let (code, said) = python(&[bundle, "--key", &trail.key]);
         assert!(
             code == 0
-                && said.contains("36 records of 3 writers, 6 sealed stretches, signatures checked: sound"),
+                && said.contains("36 records of 3 writers, 6 sealed ranges, signatures checked: sound"),
             "{said}"
         );
     }
@@ -639,13 +639,13 @@ async fn everything() -> World {
     world.intake().answer(&wrong, world.deadline(10)).await;
     // Faults that pass, and one that does not.
     *world.keys.outage.lock().unwrap() =
-        Some(idv_callback::ports::KeyStoreError::Passing(Fault::new("x", "y")));
+        Some(idv_callback::ports::KeyStoreError::Transient(Fault::new("x", "y")));
     world.clock_forward(4000).await;
     world.post(&approval("CANARY-eve", "evt_16", 50)).await;
     *world.keys.outage.lock().unwrap() = None;
     world.post(&approval("CANARY-eve", "evt_17", 60)).await;
     for error in [
-        DirectoryError::Passing(Fault::new("AdminGetUser", "TooManyRequestsException")),
+        DirectoryError::Transient(Fault::new("AdminGetUser", "TooManyRequestsException")),
         DirectoryError::Misconfigured(Fault::new("AdminGetUser", "AccessDeniedException")),
     ] {
         let consumer = world.consumer_over(
@@ -1127,7 +1127,8 @@ async fn the_page_can_be_read_on_a_desk_and_on_a_phone_by_day_and_by_night() {
             && !page.contains("url(")
     );
     assert!(!page.contains("CANARY-") && !page.contains("did:"));
-    for word in ["✗ Not sound.", "gap", "accepted, and no outcome: 1", "&lt;script&gt;", "unlinked"] {
+    for word in ["✗ Not sound.", "gap", "accepted, but without an outcome: 1", "&lt;script&gt;", "unlinked"]
+    {
         assert!(page.contains(word), "{word}");
     }
 

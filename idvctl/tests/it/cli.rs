@@ -241,7 +241,7 @@ fn mistakes_of_usage_end_with_2_and_what_cannot_be_reached_with_3() {
         (vec!["nonsense"], 2, "unrecognized subcommand"),
         (vec!["send", "--profile", "rot13"], 2, "standard-webhooks"),
         (vec!["send", "--url", "ftp://x/"], 2, "http://"),
-        (vec!["send", "--key", "wh-9"], 2, "the ring has wh-1"),
+        (vec!["send", "--key", "wh-9"], 2, "the key ring has wh-1"),
         (vec!["send", "--occurred-at", "today"], 2, "RFC 3339"),
         (vec!["send", "--url", "http://127.0.0.1:9/"], 3, "127.0.0.1:9"),
         (vec!["verify", "no-such-file"], 2, "no-such-file"),
@@ -391,10 +391,10 @@ fn a_ring_is_changed_one_key_at_a_time_and_never_left_without_one() {
     let before = std::fs::read_to_string(&ring).unwrap();
     for (arguments, complaint) in [
         (vec!["keys", "remove", "wh-2"], "at least one key"),
-        (vec!["keys", "remove", "audit-1"], "no such key"),
+        (vec!["keys", "remove", "audit-1"], "has no key"),
         (vec!["keys", "add", "webhook", "--id", "wh-2"], "another key of this purpose has the same id"),
         (vec!["keys", "add", "webhook", "--id", "a b"], "the id must be"),
-        (vec!["keys", "expire", "nobody"], "no such key"),
+        (vec!["keys", "expire", "nobody"], "has no key"),
     ] {
         let output = folder.idvctl(&arguments, "");
         let said = String::from_utf8_lossy(&output.stderr);

@@ -8,12 +8,12 @@ use std::time::Duration;
 use idv_callback::aws::{AwsConnection, CallLimits};
 use idv_callback::binding::Binding;
 use idv_callback::clock::SystemClock;
-use idv_callback::correction::{CORRECTION_ATTRIBUTE, Content, Correction};
+use idv_callback::correction::{CORRECTION_ATTRIBUTE, Correction, CorrectionContent};
 use idv_callback::envelope::{BodyDigest, group_id};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::lambda::HttpMessage;
 use idv_callback::ports::{CallbackQueue as _, OutgoingMessage};
-use idv_callback::seal::{self, Kind};
+use idv_callback::seal::{self, SealedAs};
 use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::{PoolId, UserReference, Username};
 use idvctl::aws::{sign_statement, who_signed};
@@ -29,8 +29,8 @@ fn reference(username: &str) -> UserReference {
     UserReference { pool: PoolId::new(POOL).unwrap(), username: Username::new(username).unwrap() }
 }
 
-fn content(message: &str, username: &str) -> Content {
-    Content {
+fn content(message: &str, username: &str) -> CorrectionContent {
+    CorrectionContent {
         envelope_sha256: BodyDigest::of(message.as_bytes()).as_str().to_owned(),
         username: username.to_owned(),
         because: "T-1".to_owned(),
@@ -110,29 +110,31 @@ async fn a_correction_that_is_not_sealed_for_this_letter_by_two_confirms_nobody(
     let other = KeyRing::parse(other.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     let body = accepted(&world, &approval("ada", "evt_1", 0)).await;
     let another = accepted(&world, &approval("ada", "evt_2", 0)).await;
-    let sealed = |kind: Kind, content: &Content| seal::seal(kind, key, content).unwrap();
-    let stranger =
-        Content { approved_by: "arn:aws:iam::999999999999:user/bea".to_owned(), ..content(&body, "mallory") };
-    let alone = Content {
+    let sealed = |kind: SealedAs, content: &CorrectionContent| seal::seal(kind, key, content).unwrap();
+    let stranger = CorrectionContent {
+        approved_by: "arn:aws:iam::999999999999:user/bea".to_owned(),
+        ..content(&body, "mallory")
+    };
+    let alone = CorrectionContent {
         approved_by: "arn:aws:iam::123456789012:user/olga".to_owned(),
         ..content(&body, "mallory")
     };
-    let nobody = Content { approved_by: String::new(), ..content(&body, "mallory") };
+    let nobody = CorrectionContent { approved_by: String::new(), ..content(&body, "mallory") };
     assert!(
         Correction::new(stranger.clone(), key).is_err()
             && Correction::new(alone.clone(), key).is_err()
             && Correction::new(nobody.clone(), key).is_err()
     );
-    let good = sealed(Kind::Correction, &content(&body, "mallory"));
+    let good = sealed(SealedAs::Correction, &content(&body, "mallory"));
     for (correction, detail) in [
         ("{}".to_owned(), "unreadable"),
         (content_json(&content(&body, "mallory")), "unreadable"),
-        (seal::seal(Kind::Correction, &other.seal[0], &content(&body, "mallory")).unwrap(), "wrong"),
-        (sealed(Kind::Correction, &content(&another, "mallory")), "wrong"),
-        (sealed(Kind::Envelope, &content(&body, "mallory")), "wrong"),
-        (sealed(Kind::Correction, &alone), "unreadable"),
-        (sealed(Kind::Correction, &stranger), "unreadable"),
-        (sealed(Kind::Correction, &nobody), "unreadable"),
+        (seal::seal(SealedAs::Correction, &other.seal[0], &content(&body, "mallory")).unwrap(), "wrong"),
+        (sealed(SealedAs::Correction, &content(&another, "mallory")), "wrong"),
+        (sealed(SealedAs::Envelope, &content(&body, "mallory")), "wrong"),
+        (sealed(SealedAs::Correction, &alone), "unreadable"),
+        (sealed(SealedAs::Correction, &stranger), "unreadable"),
+        (sealed(SealedAs::Correction, &nobody), "unreadable"),
         (good.replace("mallory", "malorie"), "wrong"),
         (good.replace("seal-1", "seal-9"), "unknown key"),
     ] {
@@ -161,7 +163,7 @@ async fn a_correction_that_is_not_sealed_for_this_letter_by_two_confirms_nobody(
     assert_eq!(settle(&world, &body, &good).await["event"], "applied", "the test's own way of sealing works");
 }
 
-fn content_json(content: &Content) -> String {
+fn content_json(content: &CorrectionContent) -> String {
     serde_json::to_string(content).unwrap()
 }
 
@@ -193,13 +195,13 @@ fn one_operator_proposes_another_approves_and_the_right_user_gets_in() {
     refused(
         "olga",
         &["correct", &id, "--username", "zoe", "--because", "T-1"],
-        "there is no user of that name",
+        "has no user of that name",
     );
-    refused("olga", &["correct", "x", "--username", "ada", "--because", "T-1"], "there is no dead letter x");
+    refused("olga", &["correct", "x", "--username", "ada", "--because", "T-1"], "dead letter x was not found");
     assert!(run("olga", &propose).status.success());
     let plan = ["plan", "--correction", "correction.json", "--because", "T-1"];
     refused("olga", &plan, "correction.json.approval");
-    refused("olga", &["approve", "correction.json", "--yes"], "somebody else must approve it");
+    refused("olga", &["approve", "correction.json", "--yes"], "another operator must approve it");
     let looked = run("bea", &["approve", "correction.json"]);
     assert!(
         looked.status.code() == Some(1) && said(&looked).contains("nothing is approved yet"),
@@ -212,7 +214,7 @@ fn one_operator_proposes_another_approves_and_the_right_user_gets_in() {
     let honest = operator.read("correction.json");
     let file = operator.folder().join("correction.json");
     std::fs::write(&file, honest.replace("CANARY@x.org", "somebody")).unwrap();
-    refused("bea", &["approve", "correction.json"], "the letter says something else");
+    refused("bea", &["approve", "correction.json"], "does not agree with the message");
     std::fs::write(&file, &honest).unwrap();
     let approved = run("bea", &["approve", "correction.json", "--yes"]);
     assert!(approved.status.success(), "{}", said(&approved));
@@ -222,9 +224,9 @@ fn one_operator_proposes_another_approves_and_the_right_user_gets_in() {
 
     // It holds for what was approved, for who proposed it, and under the name of who approved it.
     std::fs::write(&file, honest.replace(r#""username": "ada""#, r#""username": "eve""#)).unwrap();
-    refused("olga", &plan, "it does not hold (GetCallerIdentity: not_of_this_statement)");
+    refused("olga", &plan, "is not valid (GetCallerIdentity: not_of_this_statement)");
     std::fs::write(&file, &honest).unwrap();
-    refused("bea", &plan, "made it, and must plan it");
+    refused("bea", &plan, "proposed it, so only the same operator can plan it");
     let approval = operator.folder().join("correction.json.approval");
     let signed = std::fs::read_to_string(&approval).unwrap();
     std::fs::write(&approval, signed.replace("Credential=bea/", "Credential=kim/")).unwrap();

@@ -87,7 +87,7 @@ fn from_the_alarm_to_the_proof_in_a_few_commands() {
                 "--recipient",
                 &recipient,
             ],
-            "there is no dead letter no-such",
+            "dead letter no-such was not found",
         ),
         (
             vec![

@@ -42,7 +42,7 @@ impl Operator {
         command.env("USER", who).output().unwrap()
     }
 
-    /// A letter that died of a fault that is mended by now: what the callback function sealed, in the dead-letter queue.
+    /// A letter that died of a fault that is fixed by now: what the callback function sealed, in the dead-letter queue.
     pub(crate) async fn put(&self, callback: &Value) {
         let body = callback.to_string().into_bytes();
         let world = World::new();

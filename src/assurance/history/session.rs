@@ -265,7 +265,7 @@ impl Session {
             .or_else(|| self.lower.as_ref().map(|(word, mark)| (*word, mark)))
     }
 
-    /// Adds what an event says, and lets go of what cannot matter any more. Gives whether anything is remembered of it, and
+    /// Adds what an event says, and releases what cannot matter any more. Gives whether anything is remembered of it, and
     /// what was let go of.
     pub(super) fn hear(&mut self, word: Word, mark: Mark) -> (bool, Vec<(Word, Mark)>) {
         let event = mark.event.clone();

@@ -7,7 +7,7 @@ use idv_callback::audit::CODE_VERSION;
 
 use crate::cli::audit::source::{Reader, files, is_json};
 use crate::output::{Failure, Output};
-use crate::trail::{Checked, Entry, Finding, Kind, Leaf, SealedLog, Verifier, VerifyingKey};
+use crate::trail::{Checked, Entry, Finding, FindingKind, Leaf, SealedLog, Verifier, VerifyingKey};
 
 /// What is sealed.
 #[derive(Args)]
@@ -68,7 +68,7 @@ pub(crate) fn seals(options: &SealOptions) -> Result<Option<Seals>, Failure> {
     if log.checkpoints.is_empty() {
         let (writer, place) = ("checkpoints".to_owned(), folder.display().to_string());
         let text = "there is no checkpoint".to_owned();
-        findings.push(Finding { kind: Kind::BadCheckpoint, writer, from: 0, to: 0, place, text });
+        findings.push(Finding { kind: FindingKind::BadCheckpoint, writer, from: 0, to: 0, place, text });
     }
     Ok(Some(Seals { leaves, given: log.sealed_by(options.after), signed: key.is_some(), findings }))
 }

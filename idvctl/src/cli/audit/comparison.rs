@@ -66,7 +66,7 @@ pub(crate) fn listed_users(path: &Path) -> Result<Vec<ListedUser>, Failure> {
     let complaint = |error: String| Failure::usage(format!("--users {}: {error}", path.display()));
     let json = std::fs::read(path).map_err(|error| complaint(error.to_string()))?;
     let users: Users = serde_json::from_slice(&json).map_err(|error| {
-        complaint(format!("it is no output of `aws cognito-idp list-users` (line {})", error.line()))
+        complaint(format!("it is not the output of `aws cognito-idp list-users` (line {})", error.line()))
     })?;
     Ok(users.users)
 }
@@ -121,7 +121,7 @@ pub(crate) fn read_cloudtrail(
             File::open(&file).and_then(unpacked).and_then(|mut content| content.read_to_end(&mut json));
         read.map_err(|error| complaint(error.to_string()))?;
         let trail: CloudTrailFile = serde_json::from_slice(&json)
-            .map_err(|error| complaint(format!("it is no file of CloudTrail (line {})", error.line())))?;
+            .map_err(|error| complaint(format!("it is not a CloudTrail log file (line {})", error.line())))?;
         for record in trail.records {
             if CHANGES.contains(&record.event_name.as_str()) && record.error_code.is_none() {
                 let pool = record.request_parameters.and_then(|parameters| parameters.user_pool_id);

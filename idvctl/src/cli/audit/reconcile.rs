@@ -32,7 +32,7 @@ pub(crate) async fn run(
     let reconciled = finish(reconciliation, &options.beside)?;
     let counted = reconciled.classes.iter().filter(|(_, count)| **count > 0);
     let rows = counted.map(|(class, count)| vec![(*class).to_owned(), count.to_string()]).collect();
-    output.table(&["accepted, and then", "callbacks"], rows)?;
+    output.table(&["accepted callbacks by outcome", "callbacks"], rows)?;
     for (what, list) in reconciled.left_over() {
         for one in list {
             output.line(format!("! {what}: {one}"))?;
@@ -43,7 +43,7 @@ pub(crate) async fn run(
     }
     let counted: u64 = reconciled.classes.values().sum();
     output.line(format!(
-        "{} accepted = {counted} with one outcome or under way + {} left over: {}",
+        "{} accepted = {counted} with exactly one outcome or in progress + {} unexplained: {}",
         reconciled.accepted,
         reconciled.residue(),
         if reconciled.is_sound() && readable { "sound" } else { "NOT SOUND" }

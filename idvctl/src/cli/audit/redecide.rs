@@ -35,12 +35,13 @@ pub(crate) async fn run(
     }
     for (version, count) in &redecision.decided {
         let others = redecision.differences.iter().filter(|d| d.version == *version).count();
-        output
-            .line(format!("version {version}: {count} decided again by {CODE_VERSION}, {others} differ"))?;
+        output.line(format!(
+            "version {version}: {count} decided again by version {CODE_VERSION}, {others} with another result"
+        ))?;
     }
     if redecision.without_facts + redecision.unreadable > 0 {
         output.note(format!(
-            "{} hold nothing to decide by, {} cannot be read",
+            "{} records hold no facts to decide by, {} cannot be read",
             redecision.without_facts, redecision.unreadable
         ));
     }

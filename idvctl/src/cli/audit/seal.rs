@@ -107,7 +107,7 @@ pub(crate) async fn run(
     }
     if !findings.is_empty() && !options.with_findings {
         output
-            .note("nothing was sealed; --with-findings seals it all the same, and says so in the checkpoint");
+            .note("nothing was sealed; --with-findings seals in spite of the findings, and the checkpoint says how many");
         output.value(&json!({ "sealed": 0, "findings": findings }))?;
         return Ok(outcome(false));
     }
@@ -124,7 +124,7 @@ pub(crate) async fn run(
         .map_err(|error| Failure::usage(format!("--to {}: {error}", options.to.display())))?;
     let key = signer.public();
     output.line(format!(
-        "{}/checkpoints/{name}: seals {} stretches, {} records; check with --key {key}",
+        "{}/checkpoints/{name}: seals {} ranges, {} records; check with --key {key}",
         options.to.display(),
         new.unsealed.len(),
         new.unsealed.iter().map(|leaf| leaf.to - leaf.from + 1).sum::<u64>()

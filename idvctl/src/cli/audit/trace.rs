@@ -91,7 +91,7 @@ pub(crate) async fn run(
     for entry in &entries {
         if entry.receipt_id != receipt {
             receipt.clone_from(&entry.receipt_id);
-            output.line(receipt.as_deref().unwrap_or("(of no single callback)"))?;
+            output.line(receipt.as_deref().unwrap_or("(not about a single callback)"))?;
         }
         output.line(format!("  {} {} {}", entry.at, entry.code.code(), entry.sentence()))?;
     }
@@ -111,7 +111,7 @@ pub(crate) async fn run(
         output.note(format!("{unreadable} records cannot be read by this version of idvctl"));
     }
     if entries.is_empty() {
-        output.note("there is nothing of that in these records");
+        output.note("these records hold nothing about that");
     }
     Ok(outcome(!entries.is_empty()))
 }

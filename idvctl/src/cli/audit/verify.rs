@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::audit::check::{SealOptions, check, seals};
 use crate::cli::audit::source::{Reader, Sources};
 use crate::output::{Failure, Output, outcome};
-use crate::trail::{Checked, Finding, Kind};
+use crate::trail::{Checked, Finding, FindingKind};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -40,24 +40,26 @@ pub(crate) async fn run(
         output.note(format!("{process}: the longest silence was {} min, from {since}", seconds / 60));
     }
     if checked.tolerated > 0 {
-        output.note(format!("{} records are copies, or out of their order", checked.tolerated));
+        output.note(format!("{} records are duplicates or out of order", checked.tolerated));
     }
     if checked.cut_short > 0 {
-        output.note(format!("{} lines were cut short, and are no records", checked.cut_short));
+        output.note(format!("{} lines are incomplete and do not count as records", checked.cut_short));
     }
     if seals.is_none() {
-        output.note("nothing is sealed: records cut off at the end of a chain would not show (--sealed)");
+        output.note(
+            "no seals were given (--sealed): records missing at the end of a chain would not be noticed",
+        );
     } else if options.seals.key.is_none() {
-        output.note("the signatures were not looked at (--key)");
+        output.note("the signatures were not checked: no public key was given (--key)");
     }
     let sound = checked.findings.is_empty() && checked.records > 0;
     let verdict = match (sound, checked.records) {
         (true, _) => "whole and unaltered",
-        (false, 0) => "there is nothing in it",
+        (false, 0) => "there are no records in it",
         (false, _) => "NOT SOUND",
     };
     output.line(format!(
-        "{} records of {} writers, {} sealed stretches: {verdict}",
+        "{} records of {} writers, {} sealed ranges: {verdict}",
         checked.records,
         checked.writers,
         seals.as_ref().map_or(0, |seals| seals.leaves.len())
@@ -73,12 +75,12 @@ pub(crate) async fn run(
 fn too_silent(checked: &Checked, minutes: u64) -> Vec<Finding> {
     let long = checked.silences.iter().filter(|(_, (seconds, _))| *seconds > minutes * 60);
     let finding = |(process, (seconds, since)): (&String, &(u64, String))| Finding {
-        kind: Kind::Silence,
+        kind: FindingKind::Silence,
         writer: process.clone(),
         from: 0,
         to: 0,
         place: since.clone(),
-        text: format!("nothing was said for {} min", seconds / 60),
+        text: format!("no record for {} min", seconds / 60),
     };
     long.map(finding).collect()
 }

@@ -112,7 +112,7 @@ async fn run_embedded(
     );
     let server = serve(listener, Arc::new(site), SystemClock, stop_serving);
     tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, stop_consuming));
-    output.note("stopped; the embedded queue and pool are gone with it");
+    output.note("stopped; the embedded queue and user pool were in memory and are gone");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -168,7 +168,7 @@ async fn run_on_aws(
     output.value(&json!({ "listening": format!("http://{address}"), "queue": queue_url }))?;
     let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, stop_serving);
     tokio::join!(server, consume(Arc::new(consumer), queue.callbacks, stop_consuming));
-    output.note("stopped; what was not settled is on the queue");
+    output.note("stopped; messages that are not settled are still on the queue");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,11 +14,11 @@ use idv_callback::audit::AuditCode;
 use serde_json::json;
 
 use super::plan::read;
-use crate::cli::dlq::{Desk, Target, unreachable};
+use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::operator::OperatorLog;
 use crate::cli::private_file;
 use crate::output::{Failure, Output, outcome};
-use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedLetter, Progress, Stage, Stopped};
+use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedMessage, Progress, Stage, Stopped};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -27,10 +27,10 @@ pub(crate) struct Options {
     pub(crate) plan: PathBuf,
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Letters a second. Cognito's quota (25 writes a second by default) is shared with people who sign in.
+    /// Messages a second. Cognito's quota (25 writes a second by default) is shared with people who sign in.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) rate: u32,
-    /// How many letters the first step has.
+    /// How many messages the first step has.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) canary: u32,
     /// How long the outcome of a first step is waited for, in seconds.
@@ -65,15 +65,15 @@ impl FileJournal {
         let journal = Self::path(path);
         let complaint = |error: String| Failure::usage(format!("{}: {error}", journal.display()));
         let file = private_file::append(&journal).map_err(|error| complaint(error.to_string()))?;
-        file.try_lock().map_err(|_| complaint("another run has it open".to_owned()))?;
+        file.try_lock().map_err(|_| complaint("another run is using it".to_owned()))?;
         let said = std::fs::read_to_string(&journal).map_err(|error| complaint(error.to_string()))?;
         let of = said.lines().find_map(|line| line.strip_prefix("plan "));
         if of.is_some_and(|of| of != digest) {
-            return Err(complaint("it is the journal of another plan; move it away".to_owned()));
+            return Err(complaint("it is the journal of another plan; move it to another place".to_owned()));
         }
         let mut opened = Self { file, stages: HashMap::new() };
         for (first, id) in said.lines().filter_map(|line| line.split_once(' ')) {
-            // A line that was cut short by a kill is none of these, or names no letter of the plan.
+            // A line that was cut short by a kill is none of these, or names no message of the plan.
             let stages = [Stage::Sending, Stage::Sent, Stage::Removed];
             if let Some(stage) = stages.into_iter().find(|stage| stage_word(*stage) == first) {
                 opened.reached(id, stage);
@@ -85,7 +85,7 @@ impl FileJournal {
         Ok(opened)
     }
 
-    /// A letter that is sent once more after a crash has come no less far than it had.
+    /// A message that is sent once more after a crash has come no less far than it had.
     fn reached(&mut self, id: &str, stage: Stage) {
         let farthest = self.stages.entry(id.to_owned()).or_insert(stage);
         *farthest = stage.max(*farthest);
@@ -109,10 +109,14 @@ impl Journal for FileJournal {
     }
 }
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
-    let users = desk.users()?;
-    let log = desk.log().await?;
+    let users = session.users()?;
+    let log = session.log().await?;
     let mut journal = FileJournal::open(&options.plan, plan.digest())?;
     let asked = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&asked);
@@ -120,7 +124,7 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
         // Without a listener Ctrl-C ends the process, which loses nothing either.
         if tokio::signal::ctrl_c().await.is_ok() {
             flag.store(true, Ordering::Relaxed);
-            output.note("stopping after this letter; once more to stop now, which loses nothing either");
+            output.note("stopping after this message; press Ctrl-C again to stop at once (nothing is lost either way)");
             if tokio::signal::ctrl_c().await.is_ok() {
                 std::process::exit(130);
             }
@@ -128,8 +132,8 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
     });
     let canary = usize::try_from(options.canary).unwrap_or(1);
     let run = Apply {
-        store: &desk.store,
-        foresight: users.foresight(desk),
+        store: &session.store,
+        forecaster: users.forecaster(session),
         by: &log.who,
         pacing: Pacing {
             rate: options.rate,
@@ -156,11 +160,11 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
     report(&applied, &options.plan, output)
 }
 
-/// Every letter that was sent has its record, with the receipt as its thread.
+/// Every message that was sent has its record, with the receipt as its thread.
 fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output) -> Result<(), Failure> {
     match progress {
         // Written down before it is done.
-        Progress::Sending(letter) => log.write(&redriven(log, plan, letter)),
+        Progress::Sending(message) => log.write(&redriven(log, plan, message)),
         Progress::Sent(_) => Ok(()),
         Progress::Step(done, total) => {
             output.note(format!("{done} of {total} sent back"));
@@ -169,11 +173,11 @@ fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output)
     }
 }
 
-fn redriven(log: &OperatorLog, plan: &Plan, letter: &PlannedLetter) -> idv_callback::audit::AuditRecord {
+fn redriven(log: &OperatorLog, plan: &Plan, message: &PlannedMessage) -> idv_callback::audit::AuditRecord {
     let mut record = log.act(AuditCode::Redriven, &plan.because);
-    record.receipt_id = Some(letter.receipt_id.clone());
-    record.user.clone_from(&letter.pseudonym);
-    record.message_id = Some(letter.message_id.clone());
+    record.receipt_id = Some(message.receipt_id.clone());
+    record.user.clone_from(&message.pseudonym);
+    record.message_id = Some(message.message_id.clone());
     record.plan_sha256 = Some(plan.digest().to_owned());
     record
 }
@@ -192,7 +196,7 @@ fn word(stopped: Option<&Stopped>) -> &'static str {
 }
 
 fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Failure> {
-    let (again, plan) = ("the same command goes on from here", plan.display());
+    let (again, plan) = ("run the same command again to continue from here", plan.display());
     let details: Vec<String> = match &applied.stopped {
         Some(Stopped::Changed(changes)) => changes.clone(),
         Some(Stopped::NotNow(ids)) => ids.clone(),
@@ -206,15 +210,16 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
         Some(Stopped::Changed(_)) => "the plan is out of date; make a new one".to_owned(),
         Some(Stopped::NotNow(_)) => {
             format!(
-                "these are held, by a run that was broken off perhaps, and come back within 15 minutes; then {again}"
+                "these messages are held, perhaps by a run that was interrupted; they come back within 15 minutes. Then {again}"
             )
         }
         Some(Stopped::Directory(fault)) => format!("a user could not be read: {fault}; {again}"),
         Some(Stopped::Halted(_)) if applied.left > 0 => {
-            "halted: these did not end as forecast; the rest stays where it is".to_owned()
+            "halted: these messages did not end as forecast; the rest stays in the dead-letter queue"
+                .to_owned()
         }
         Some(Stopped::Halted(_)) => {
-            format!("these have not ended as forecast; look again: idvctl dlq verify {plan}")
+            format!("these messages have not ended as forecast; check again: idvctl dlq verify {plan}")
         }
         Some(Stopped::Asked) => format!("stopped because you asked; {again}"),
         Some(Stopped::Journal(error)) => format!("the journal could not be written: {error}; {again}"),

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::aws::sign_statement;
 use crate::cli::dlq::proposal;
 use crate::cli::dlq::proposal::{Proposal, approval_path, refuse_if_applied};
-use crate::cli::dlq::{Desk, Target};
+use crate::cli::dlq::{OperatorSession, Target};
 use crate::cli::private_file;
 use crate::output::{Failure, Output, outcome};
 
@@ -26,21 +26,25 @@ pub(crate) struct Options {
     pub(crate) target: Target,
 }
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
-    let (log, users) = (desk.log().await?, desk.users()?);
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let (log, users) = (session.log().await?, session.users()?);
     let proposal = Proposal::read(&options.correction)?;
     if proposal.by == log.who {
-        return Err(Failure::usage(format!("{} made it; somebody else must approve it", log.who)));
+        return Err(Failure::usage(format!("{} proposed it; another operator must approve it", log.who)));
     }
-    // What the file says is its maker's word; the letter is asked.
-    let (letter, statement) = proposal::find(desk, &proposal.message_id).await?;
-    refuse_if_applied(desk, &users, &statement).await?;
+    // What the file says is its maker's word; the message is asked.
+    let (message, statement) = proposal::find(session, &proposal.message_id).await?;
+    refuse_if_applied(session, &users, &statement).await?;
     let said = (proposal.username.as_str(), proposal.because.as_str(), proposal.by.as_str());
-    let truth = Proposal::of(&letter, &statement, said)?;
+    let truth = Proposal::of(&message, &statement, said)?;
     if truth != proposal {
-        return Err(Failure::usage("the letter says something else than the correction says of it"));
+        return Err(Failure::usage("the correction file does not agree with the message"));
     }
-    let user = proposal.find_user(desk, &users).await?;
+    let user = proposal.find_user(session, &users).await?;
     // Before anything is signed, and with whatever control characters the proposer wrote made visible.
     output.line(format!(
         "{} names {:?}; {:?} says that it is about {:?} ({:?}, created {}), because {:?}",
@@ -53,17 +57,17 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
         proposal.because
     ))?;
     if !options.yes {
-        output.note("nothing is approved yet: if that is right, the same again with --yes");
+        output.note("nothing is approved yet; if this is right, run the command again with --yes");
         output.value(&json!({ "approved": false, "receipt_id": proposal.receipt_id }))?;
         return Ok(outcome(false));
     }
-    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, (desk, &user))?)?;
-    let signed = sign_statement(&desk.connection, &proposal.digest()?).await;
+    log.write(&proposal.record(&log, AuditCode::CorrectionApproved, (session, &user))?)?;
+    let signed = sign_statement(&session.connection, &proposal.digest()?).await;
     let (who, signed) = signed.map_err(|fault| Failure::unreachable(fault.to_string()))?;
     let approval = approval_path(&options.correction);
     private_file::write_new_json(&approval, &signed)?;
     output.line(format!(
-        "{}: approved by {who}; it holds for some minutes: idvctl dlq plan --correction {}",
+        "{}: approved by {who}; valid for some minutes: idvctl dlq plan --correction {}",
         approval.display(),
         options.correction.display()
     ))?;

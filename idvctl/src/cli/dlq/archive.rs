@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::dlq::archive_file;
 use crate::cli::dlq::archive_file::{ArchiveFile, recipients};
 use crate::cli::dlq::listing::{is_complete, remarks};
-use crate::cli::dlq::{Desk, Target, unreachable};
+use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::output::{Failure, Output, outcome};
 use crate::ports::{DeadLetter, DeadLetterStore as _};
 use crate::redrive::take;
@@ -28,26 +28,30 @@ pub(crate) struct Options {
     pub(crate) archive: ArchiveFile,
 }
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let recipients = recipients(&options.archive)?;
-    let log = desk.log().await?;
-    let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
+    let log = session.log().await?;
+    let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
     let within = options.expiring_within.map(|days| Duration::from_secs(days * 86_400));
     let now = SystemClock.now();
-    let expires = |letter: &DeadLetter| {
-        within.is_none_or(|within| letter.sent_at.plus(depth.retention).since(now) <= within)
+    let expires = |message: &DeadLetter| {
+        within.is_none_or(|within| message.sent_at.plus(depth.retention).since(now) <= within)
     };
-    let taken = take(&desk.store, &SystemClock, expires).await;
+    let taken = take(&session.store, &SystemClock, expires).await;
     let (letters, scanned) = taken.map_err(|error| unreachable(&error))?;
     let kept = archive_file::write(&options.archive, &recipients, &letters);
-    let handles: Vec<_> = letters.iter().map(|letter| letter.handle.clone()).collect();
-    desk.store.let_go(&handles).await.map_err(|error| unreachable(&error))?;
+    let handles: Vec<_> = letters.iter().map(|message| message.handle.clone()).collect();
+    session.store.release(&handles).await.map_err(|error| unreachable(&error))?;
     kept?;
     let mut record = log.act(AuditCode::Archived, "");
     record.letters = Some(letters.len());
     log.write(&record)?;
     output.line(format!(
-        "{}: {} letters; all are still in the queue",
+        "{}: {} messages copied; all are still in the dead-letter queue",
         options.archive.file.display(),
         letters.len()
     ))?;

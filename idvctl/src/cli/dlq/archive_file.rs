@@ -10,7 +10,7 @@ use crate::cli::private_file;
 use crate::output::Failure;
 use crate::ports::DeadLetter;
 
-/// Where letters are kept.
+/// Where messages are kept.
 #[derive(Args)]
 pub(crate) struct ArchiveFile {
     /// The file, which must not exist yet.
@@ -30,7 +30,7 @@ pub(crate) fn recipients(archive: &ArchiveFile) -> Result<Vec<age::x25519::Recip
     archive.recipient.iter().map(one).collect()
 }
 
-/// One letter a line, encrypted to the recipients, in a new file. When this returns, the file is on the disk.
+/// One message a line, encrypted to the recipients, in a new file. When this returns, the file is on the disk.
 pub(crate) fn write(
     archive: &ArchiveFile,
     recipients: &[age::x25519::Recipient],
@@ -42,13 +42,13 @@ pub(crate) fn write(
     let encryptor =
         age::Encryptor::with_recipients(recipients).map_err(|error| complaint(error.to_string()))?;
     let mut output = encryptor.wrap_output(file).map_err(|error| complaint(error.to_string()))?;
-    for letter in letters {
+    for message in letters {
         let line = json!({
-            "message_id": letter.id,
-            "group_id": letter.group_id,
-            "sent_at": letter.sent_at.to_string(),
-            "attributes": letter.attributes,
-            "body": letter.body,
+            "message_id": message.id,
+            "group_id": message.group_id,
+            "sent_at": message.sent_at.to_string(),
+            "attributes": message.attributes,
+            "body": message.body,
         });
         writeln!(output, "{line}").map_err(|error| complaint(error.to_string()))?;
     }

@@ -1,4 +1,4 @@
-//! `dlq correct`: one operator says whom a letter is about.
+//! `dlq correct`: one operator says whom a message is about.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::dlq::proposal;
 use crate::cli::dlq::proposal::{Proposal, refuse_if_applied};
-use crate::cli::dlq::{Desk, Target};
+use crate::cli::dlq::{OperatorSession, Target};
 use crate::cli::private_file;
 use crate::output::{Failure, Output};
 
@@ -31,14 +31,18 @@ pub(crate) struct Options {
     pub(crate) target: Target,
 }
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
-    let (log, users) = (desk.log().await?, desk.users()?);
-    let (letter, statement) = proposal::find(desk, &options.id).await?;
-    refuse_if_applied(desk, &users, &statement).await?;
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let (log, users) = (session.log().await?, session.users()?);
+    let (message, statement) = proposal::find(session, &options.id).await?;
+    refuse_if_applied(session, &users, &statement).await?;
     let said = (options.username.as_str(), options.because.as_str(), log.who.as_str());
-    let proposal = Proposal::of(&letter, &statement, said)?;
-    let user = proposal.find_user(desk, &users).await?;
-    log.write(&proposal.record(&log, AuditCode::CorrectionProposed, (desk, &user))?)?;
+    let proposal = Proposal::of(&message, &statement, said)?;
+    let user = proposal.find_user(session, &users).await?;
+    log.write(&proposal.record(&log, AuditCode::CorrectionProposed, (session, &user))?)?;
     private_file::write_new_json(&options.output, &proposal)?;
     let file = options.output.display();
     output

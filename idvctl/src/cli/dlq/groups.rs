@@ -10,7 +10,7 @@ use idv_callback::timestamp::Timestamp;
 use serde_json::json;
 
 use crate::cli::dlq::listing::{is_complete, look, remarks, time_left};
-use crate::cli::dlq::{Desk, SelectionOptions, Target, selection};
+use crate::cli::dlq::{OperatorSession, SelectionOptions, Target, selection};
 use crate::output::{Failure, Output};
 
 /// What is counted.
@@ -22,7 +22,7 @@ pub(crate) struct Options {
     pub(crate) selection: SelectionOptions,
 }
 
-/// Letters that died of the same.
+/// Messages that died of the same.
 #[derive(Default)]
 struct Group {
     letters: usize,
@@ -31,17 +31,21 @@ struct Group {
     expires: Option<Timestamp>,
 }
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let selection = selection(&options.selection)?;
     let now = SystemClock.now();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    let (depth, scanned) = look(desk, output, |letter| {
-        if selection.takes(&letter) {
-            let group = groups.entry(letter.fingerprint.clone()).or_default();
+    let (depth, scanned) = look(session, output, |message| {
+        if selection.takes(&message) {
+            let group = groups.entry(message.fingerprint.clone()).or_default();
             group.letters += 1;
-            group.oldest = Some(group.oldest.map_or(letter.sent_at, |oldest| oldest.min(letter.sent_at)));
-            group.expires = Some(group.expires.map_or(letter.expires_at, |end| end.min(letter.expires_at)));
-            group.users.insert(letter.group);
+            group.oldest = Some(group.oldest.map_or(message.sent_at, |oldest| oldest.min(message.sent_at)));
+            group.expires = Some(group.expires.map_or(message.expires_at, |end| end.min(message.expires_at)));
+            group.users.insert(message.group);
         }
     })
     .await?;
@@ -53,7 +57,7 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
         let counts = [group.letters.to_string(), group.users.len().to_string()];
         vec![print.clone(), counts[0].clone(), counts[1].clone(), moment(group.oldest), left(group)]
     };
-    let columns = ["died of (reason, detail, version)", "letters", "users", "oldest", "time left"];
+    let columns = ["cause (reason, detail, version)", "messages", "users", "oldest", "time left"];
     output.table(&columns, groups.iter().map(row).collect())?;
     remarks(depth, scanned, output);
     let value = |(print, group): &(String, Group)| {

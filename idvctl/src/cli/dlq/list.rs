@@ -8,9 +8,9 @@ use idv_callback::ports::Clock as _;
 use serde_json::json;
 
 use crate::cli::dlq::listing::{describe, is_complete, look, remarks, time_left};
-use crate::cli::dlq::{Desk, SelectionOptions, Target, selection};
+use crate::cli::dlq::{OperatorSession, SelectionOptions, Target, selection};
 use crate::output::{Failure, Output};
-use crate::redrive::Letter;
+use crate::redrive::DeadLetterSummary;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -23,16 +23,20 @@ pub(crate) struct Options {
     pub(crate) most: usize,
 }
 
-/// Letters that can be listed are kept; all are counted.
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+/// Messages that can be listed are kept; all are counted.
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let selection = selection(&options.selection)?;
     let now = SystemClock.now();
     let (mut chosen, mut letters) = (0, Vec::new());
-    let (depth, scanned) = look(desk, output, |letter| {
-        if selection.takes(&letter) {
+    let (depth, scanned) = look(session, output, |message| {
+        if selection.takes(&message) {
             chosen += 1;
             if letters.len() < options.most {
-                letters.push(letter);
+                letters.push(message);
             }
         }
     })
@@ -40,17 +44,17 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
     let columns =
         ["message", "reason", "detail", "receipt", "user", "attempts", "replays", "dead since", "time left"];
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let row = |letter: &Letter| {
+    let row = |message: &DeadLetterSummary| {
         vec![
-            letter.id.clone(),
-            letter.reason.clone(),
-            text(&letter.detail),
-            text(&letter.receipt),
-            text(&letter.user),
-            text(&letter.attempts),
-            letter.replays.to_string(),
-            letter.sent_at.to_string(),
-            time_left(letter.expires_at.since(now)),
+            message.id.clone(),
+            message.reason.clone(),
+            text(&message.detail),
+            text(&message.receipt),
+            text(&message.user),
+            text(&message.attempts),
+            message.replays.to_string(),
+            message.sent_at.to_string(),
+            time_left(message.expires_at.since(now)),
         ]
     };
     output.table(&columns, letters.iter().map(row).collect())?;
@@ -58,7 +62,7 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
     remarks(depth, scanned, output);
     output.value(&json!({
         "dead_letters": chosen,
-        "letters": letters.iter().map(|letter| describe(letter, now)).collect::<Vec<_>>(),
+        "letters": letters.iter().map(|message| describe(message, now)).collect::<Vec<_>>(),
         "seen": scanned.seen,
         "in_queue": depth.messages,
         "complete": is_complete(depth, scanned),

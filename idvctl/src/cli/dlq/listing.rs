@@ -6,26 +6,26 @@ use idv_callback::clock::SystemClock;
 use idv_callback::timestamp::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cli::dlq::{Desk, unreachable};
+use crate::cli::dlq::{OperatorSession, unreachable};
 use crate::output::{Failure, Output};
 use crate::ports::{DeadLetter, DeadLetterStore as _, Depth};
-use crate::redrive::{Letter, Scanned, scan};
+use crate::redrive::{DeadLetterSummary, Scanned, scan};
 
 /// How often somebody who waits is told how far it is.
 pub(crate) const TOLD_EVERY: usize = 1000;
 
-/// Shows every letter, with a word now and then for who waits.
+/// Shows every message, with a word now and then for who waits.
 pub(crate) async fn look(
-    desk: &Desk<'_>,
+    session: &OperatorSession<'_>,
     output: Output,
-    mut each: impl FnMut(Letter),
+    mut each: impl FnMut(DeadLetterSummary),
 ) -> Result<(Depth, Scanned), Failure> {
-    let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
+    let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
     let mut seen = 0;
-    let scanned = scan(&desk.store, &SystemClock, async |dead: DeadLetter| {
+    let scanned = scan(&session.store, &SystemClock, async |dead: DeadLetter| {
         seen += 1;
         tell(seen, depth.messages, output);
-        each(Letter::read(&dead, &desk.ring, depth.retention));
+        each(DeadLetterSummary::read(&dead, &session.ring, depth.retention));
         true
     })
     .await
@@ -48,35 +48,37 @@ pub(crate) fn is_complete(depth: Depth, scanned: Scanned) -> bool {
 pub(crate) fn remarks(depth: Depth, scanned: Scanned, output: Output) {
     if depth.held > 0 {
         output.note(format!(
-            "{} more are held by somebody, by a look that was broken off perhaps; they come back within 15 minutes",
+            "{} more messages are held, perhaps by a command that was interrupted; they come back within 15 minutes",
             depth.held
         ));
     }
     if scanned.cut_short {
         output.note(format!(
-            "stopped after {} letters: there are more than can be held at a time",
+            "stopped after {} messages: SQS does not let more be held at a time",
             scanned.seen
         ));
     } else if (scanned.seen as u64) < depth.messages.saturating_sub(depth.held) {
-        output.note("SQS counts more than could be seen: of one user's letters, ten at a time can be had");
+        output.note(
+            "SQS counts more messages than were seen: it gives at most ten messages of one user at a time",
+        );
     }
 }
 
-pub(crate) fn describe(letter: &Letter, now: Timestamp) -> Value {
+pub(crate) fn describe(message: &DeadLetterSummary, now: Timestamp) -> Value {
     json!({
-        "message_id": letter.id,
-        "group": letter.group,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "receipt_id": letter.receipt,
-        "user": letter.user,
-        "attempts": letter.attempts,
-        "version": letter.version,
-        "replays": letter.replays,
-        "dead_since": letter.sent_at.to_string(),
-        "expires_at": letter.expires_at.to_string(),
-        "seconds_left": letter.expires_at.since(now).as_secs(),
-        "body_sha256": letter.body_sha256,
+        "message_id": message.id,
+        "group": message.group,
+        "reason": message.reason,
+        "detail": message.detail,
+        "receipt_id": message.receipt,
+        "user": message.user,
+        "attempts": message.attempts,
+        "version": message.version,
+        "replays": message.replays,
+        "dead_since": message.sent_at.to_string(),
+        "expires_at": message.expires_at.to_string(),
+        "seconds_left": message.expires_at.since(now).as_secs(),
+        "body_sha256": message.body_sha256,
     })
 }
 

@@ -36,30 +36,30 @@ use crate::aws::connect;
 use crate::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::output::{Failure, Output};
 use crate::ports::DeadLetter;
-use crate::redrive::{Foresight, Selection, scan};
+use crate::redrive::{Forecaster, Selection, scan};
 
 #[derive(Subcommand)]
 pub(crate) enum DlqCommand {
-    /// List the dead letters. Looking leaves every letter as it was.
+    /// List the dead letters. Looking leaves every message as it was.
     List(list::Options),
     /// Show all that may be shown of one.
     Show(show::Options),
     /// Count them by what they died of: reason, call and error, version.
     Groups(groups::Options),
-    /// Say that a letter is about another user than the one it names. A second operator must approve it. Changes nothing.
+    /// Say that a message is about another user than the one it names. A second operator must approve it. Changes nothing.
     Correct(correct::Options),
-    /// Approve another operator's correction, after looking at the letter and at the user. Changes nothing.
+    /// Approve another operator's correction, after looking at the message and at the user. Changes nothing.
     Approve(approve::Options),
-    /// Choose letters, forecast what would become of each, and write that down. Changes nothing.
+    /// Choose messages, forecast what would become of each, and write that down. Changes nothing.
     Plan(plan::Options),
-    /// Carry a plan out: one letter, then five, then the rest. Can be repeated with the same plan.
+    /// Carry a plan out: one message, then five, then the rest. Can be repeated with the same plan.
     #[command(alias = "replay")]
     Apply(apply::Options),
-    /// Say what became of each letter of a plan. Exit code 0 only when all ended as forecast.
+    /// Say what became of each message of a plan. Exit code 0 only when all ended as forecast.
     Verify(verify::Options),
-    /// Copy letters into an encrypted file, before SQS drops them.
+    /// Copy messages into an encrypted file, before SQS drops them.
     Archive(archive::Options),
-    /// Copy letters into an encrypted file, then delete them.
+    /// Copy messages into an encrypted file, then delete them.
     Discard(discard::Options),
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct Target {
     pub(crate) audit_log: PathBuf,
 }
 
-/// Which letters; what is not said does not choose.
+/// Which messages; what is not said does not choose.
 #[derive(Args)]
 pub(crate) struct SelectionOptions {
     /// Only those of this reason. Can be given several times.
@@ -135,23 +135,23 @@ pub(crate) async fn run(
     environment: &Environment,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let desk = Desk::open(command.target(), environment).await?;
+    let session = OperatorSession::open(command.target(), environment).await?;
     match &command {
-        DlqCommand::List(options) => list::run(&desk, options, output).await,
-        DlqCommand::Groups(options) => groups::run(&desk, options, output).await,
-        DlqCommand::Show(options) => show::run(&desk, options, output).await,
-        DlqCommand::Correct(options) => correct::run(&desk, options, output).await,
-        DlqCommand::Approve(options) => approve::run(&desk, options, output).await,
-        DlqCommand::Plan(options) => plan::run(&desk, options, output).await,
-        DlqCommand::Apply(options) => apply::run(&desk, options, output).await,
-        DlqCommand::Verify(options) => verify::run(&desk, options, output).await,
-        DlqCommand::Archive(options) => archive::run(&desk, options, output).await,
-        DlqCommand::Discard(options) => discard::run(&desk, options, output).await,
+        DlqCommand::List(options) => list::run(&session, options, output).await,
+        DlqCommand::Groups(options) => groups::run(&session, options, output).await,
+        DlqCommand::Show(options) => show::run(&session, options, output).await,
+        DlqCommand::Correct(options) => correct::run(&session, options, output).await,
+        DlqCommand::Approve(options) => approve::run(&session, options, output).await,
+        DlqCommand::Plan(options) => plan::run(&session, options, output).await,
+        DlqCommand::Apply(options) => apply::run(&session, options, output).await,
+        DlqCommand::Verify(options) => verify::run(&session, options, output).await,
+        DlqCommand::Archive(options) => archive::run(&session, options, output).await,
+        DlqCommand::Discard(options) => discard::run(&session, options, output).await,
     }
 }
 
 /// What every operator works with. Who only looks is asked for no more than this: neither for their name nor for the pools.
-struct Desk<'a> {
+struct OperatorSession<'a> {
     store: MessageQueue,
     ring: KeyRing,
     connection: AwsConnection,
@@ -159,7 +159,7 @@ struct Desk<'a> {
     environment: &'a Environment,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> OperatorSession<'a> {
     async fn open(target: &'a Target, environment: &'a Environment) -> Result<Self, Failure> {
         let (connection, urls) = if let Some(url) = &target.local {
             (local_connection(url, environment).map_err(|error| wrong(&error))?, local_urls(url))
@@ -178,7 +178,7 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// The letter of this id, if it can be had now.
+    /// The message of this id, if it can be received now.
     async fn find(&self, id: &str) -> Result<Option<DeadLetter>, Failure> {
         let mut found = None;
         let scanned = scan(&self.store, &SystemClock, async |dead: DeadLetter| {
@@ -198,12 +198,12 @@ impl<'a> Desk<'a> {
         Ok(OperatorLog::new(&self.target.audit_log, who))
     }
 
-    fn users(&self) -> Result<Users, Failure> {
+    fn users(&self) -> Result<UserAccess, Failure> {
         let config = LocalConfig::read(self.environment).map_err(|error| wrong(&error))?;
         // Real pools want a binding unless told otherwise, as the consumer does.
         let optional =
             self.target.local.is_some() || self.environment.get("IDV_BINDING").as_deref() == Some("optional");
-        Ok(Users {
+        Ok(UserAccess {
             directory: CognitoDirectory::new(&self.connection),
             policy: Policy {
                 pools: pools(self.target, self.environment)?,
@@ -217,17 +217,20 @@ impl<'a> Desk<'a> {
 }
 
 /// The users, and what the consumer asks of a proof.
-struct Users {
+struct UserAccess {
     directory: CognitoDirectory,
     policy: Policy,
     pace: Pace,
 }
 
-impl Users {
-    fn foresight<'a>(&'a self, desk: &'a Desk<'_>) -> Foresight<'a, CognitoDirectory, SystemClock> {
-        Foresight {
+impl UserAccess {
+    fn forecaster<'a>(
+        &'a self,
+        session: &'a OperatorSession<'_>,
+    ) -> Forecaster<'a, CognitoDirectory, SystemClock> {
+        Forecaster {
             directory: &self.directory,
-            ring: &desk.ring,
+            ring: &session.ring,
             policy: &self.policy,
             pace: &self.pace,
             clock: &SystemClock,

@@ -1,4 +1,4 @@
-//! `dlq plan`: what would become of letters.
+//! `dlq plan`: what would become of messages.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +11,11 @@ use serde_json::json;
 
 use crate::cli::dlq::listing::{is_complete, remarks, tell};
 use crate::cli::dlq::proposal;
-use crate::cli::dlq::{Desk, SelectionOptions, Target, selection, unreachable};
+use crate::cli::dlq::{OperatorSession, SelectionOptions, Target, selection, unreachable};
 use crate::cli::private_file;
 use crate::output::{Failure, Output};
 use crate::ports::{DeadLetterStore as _, Depth};
-use crate::redrive::{Plan, PlannedLetter, Planning, Scanned};
+use crate::redrive::{Plan, PlannedMessage, Planning, Scanned};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     pub(crate) target: Target,
     #[command(flatten)]
     pub(crate) selection: SelectionOptions,
-    /// Only the letter of this correction, and with it. Its approval is in FILE.approval.
+    /// Only the message of this correction, and with it. Its approval is in FILE.approval.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["reason", "id", "group", "since"])]
     pub(crate) correction: Option<PathBuf>,
     /// Why: a ticket.
@@ -34,16 +34,20 @@ pub(crate) struct Options {
     pub(crate) output: PathBuf,
 }
 
-/// Letters a second, unless told otherwise: the default of `apply`.
+/// Messages a second, unless told otherwise: the default of `apply`.
 const RATE: usize = 5;
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let mut selection = selection(&options.selection)?;
-    let depth = desk.store.depth().await.map_err(|error| unreachable(&error))?;
-    let users = desk.users()?;
-    let log = desk.log().await?;
+    let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
+    let users = session.users()?;
+    let log = session.log().await?;
     if let Some(path) = &options.correction {
-        let (message_id, correction) = proposal::sealed(desk, (&log, &users), path).await?;
+        let (message_id, correction) = proposal::sealed(session, (&log, &users), path).await?;
         selection.ids.push(message_id.clone());
         selection.corrections.insert(message_id, correction);
     }
@@ -52,7 +56,8 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
         Planning::Seen(seen) => tell(seen, depth.messages, output),
         Planning::Forecast(done, of) => tell(done, of as u64, output),
     };
-    let made = Plan::make(&desk.store, &users.foresight(desk), &selection, depth.retention, by, seen).await;
+    let made =
+        Plan::make(&session.store, &users.forecaster(session), &selection, depth.retention, by, seen).await;
     let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
     private_file::write_new_json(&options.output, &plan)?;
 
@@ -65,32 +70,35 @@ pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// Counts the letters by what would become of them.
+/// Counts the messages by what would become of them.
 fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) -> io::Result<()> {
     let (depth, scanned) = looked;
     let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
-    for letter in &plan.letters {
-        let word =
-            if letter.confirms { format!("{}, confirms", letter.forecast) } else { letter.forecast.clone() };
+    for message in &plan.letters {
+        let word = if message.confirms {
+            format!("{}, confirms", message.forecast)
+        } else {
+            message.forecast.clone()
+        };
         *forecasts.entry((word, "is sent")).or_default() += 1;
     }
-    for letter in &plan.left_out {
-        *forecasts.entry((letter.forecast.clone(), "stays")).or_default() += 1;
+    for message in &plan.left_out {
+        *forecasts.entry((message.forecast.clone(), "stays")).or_default() += 1;
     }
     let rows = forecasts
         .iter()
         .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
-    output.table(&["would become", "so it", "letters"], rows.collect())?;
+    output.table(&["forecast", "action", "messages"], rows.collect())?;
     let seconds = plan.letters.len() / RATE;
     let writes = writes(plan);
     output.line(format!(
-        "{}: {} letters to send, {writes} writes to Cognito, about {seconds} s at {RATE} letters a second; {} stay",
+        "{}: {} messages to send back, {writes} writes to Cognito, about {seconds} s at {RATE} messages a second; {} stay in the dead-letter queue",
         file.display(),
         plan.letters.len(),
         plan.left_out.len()
     ))?;
     output.note(
-        "each is sent under a new deduplication id: SQS drops none because it saw it within five minutes",
+        "each message is sent with a new deduplication id, so that SQS does not drop it as a duplicate",
     );
     remarks(depth, scanned, output);
     let forecasts: Vec<_> = forecasts
@@ -114,7 +122,7 @@ fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) ->
 
 /// How many calls of Cognito's quotas for writing the plan uses.
 fn writes(plan: &Plan) -> usize {
-    let writes = |letter: &PlannedLetter| usize::from(letter.writes()) + usize::from(letter.confirms);
+    let writes = |message: &PlannedMessage| usize::from(message.writes()) + usize::from(message.confirms);
     plan.letters.iter().map(writes).sum()
 }
 

@@ -9,9 +9,9 @@ use clap::Args;
 use idv_callback::clock::SystemClock;
 use serde_json::json;
 
-use crate::cli::dlq::{Desk, Target, unreachable};
+use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::output::{Failure, Output, outcome};
-use crate::redrive::{Became, outcomes, returned};
+use crate::redrive::{ReplayOutcome, outcomes, returned};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,32 +25,37 @@ pub(crate) struct Options {
     pub(crate) wait: u64,
 }
 
-pub(crate) async fn run(desk: &Desk<'_>, options: &Options, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    session: &OperatorSession<'_>,
+    options: &Options,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let plan = super::plan::read(&options.plan)?;
     let patience = Duration::from_secs(options.wait);
-    let users = desk.users()?;
-    let outcomes = outcomes(&users.foresight(desk), &plan.letters, patience).await;
-    let found = returned(&desk.store, &SystemClock, &desk.ring, &plan).await;
+    let users = session.users()?;
+    let outcomes = outcomes(&users.forecaster(session), &plan.letters, patience).await;
+    let found = returned(&session.store, &SystemClock, &session.ring, &plan).await;
     let found = found.map_err(|error| unreachable(&error))?;
     let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
-    for (letter, outcome) in outcomes {
-        let (good, what) = match (found.dead_again.get(&letter.receipt_id), outcome) {
+    for (message, outcome) in outcomes {
+        let (good, what) = match (found.dead_again.get(&message.receipt_id), outcome) {
             (Some(fingerprint), _) => (false, format!("dead again: {fingerprint}")),
-            _ if found.unsent.contains(&letter.message_id) => (false, "not sent".to_owned()),
-            (None, Became::Settled) => (true, format!("{} as forecast", letter.forecast)),
-            (None, Became::UserGone) => (false, "the user is gone".to_owned()),
-            (None, Became::Unknown(why)) => (false, format!("unknown: {why}")),
-            (None, Became::Pending) => (false, "not settled yet".to_owned()),
+            _ if found.unsent.contains(&message.message_id) => (false, "not sent".to_owned()),
+            (None, ReplayOutcome::Settled) => (true, format!("{} as forecast", message.forecast)),
+            (None, ReplayOutcome::UserGone) => (false, "the user is gone".to_owned()),
+            (None, ReplayOutcome::Unknown(why)) => (false, format!("unknown: {why}")),
+            (None, ReplayOutcome::Pending) => (false, "not settled yet".to_owned()),
         };
         *ended.entry(what.clone()).or_default() += 1;
         if !good {
-            not_settled.push(json!({ "receipt_id": letter.receipt_id, "user": letter.user, "became": what }));
+            not_settled
+                .push(json!({ "receipt_id": message.receipt_id, "user": message.user, "became": what }));
         }
     }
     let rows = ended.iter().map(|(what, count)| vec![what.clone(), count.to_string()]).collect();
-    output.table(&["became", "letters"], rows)?;
-    for letter in not_settled.iter().take(20) {
-        output.line(format!("! {} {}", text(letter, "receipt_id"), text(letter, "became")))?;
+    output.table(&["outcome", "messages"], rows)?;
+    for message in not_settled.iter().take(20) {
+        output.line(format!("! {} {}", text(message, "receipt_id"), text(message, "became")))?;
     }
     output.value(&json!({ "became": ended, "not_settled": not_settled }))?;
     Ok(outcome(not_settled.is_empty()))

@@ -6,7 +6,7 @@ use super::{Mistake, Variant};
 
 const RESERIALISED: Option<Mistake> = Some(Mistake::new(
     "reserialised_json",
-    "the JSON that was signed is written otherwise than the JSON that was sent: sign the bytes that are sent",
+    "the signed JSON and the sent JSON are not the same bytes: sign the bytes that are sent",
 ));
 const TRAILING_NEWLINE: Option<Mistake> = Some(Mistake::new(
     "trailing_newline",

@@ -76,9 +76,11 @@ pub(crate) fn run(options: &Options, environment: &Environment, output: Output) 
     }
     let key_id = explanation.as_ref().and_then(|explanation| explanation.key_id.as_ref());
     match (key_id, &explanation) {
-        (Some(id), _) => output.line(format!("with that mended, the signature is one of key {id}"))?,
+        (Some(id), _) => {
+            output.line(format!("without this mistake, the signature would be one of key {id}"))?
+        }
         (None, Some(_)) => {}
-        (None, None) => output.line("no mistake that is known here explains the signature")?,
+        (None, None) => output.line("none of the known mistakes explains the signature")?,
     }
     let mistakes: Vec<_> = mistakes.map(|m| json!({ "code": m.code, "advice": m.advice })).collect();
     let explained = explanation.is_some();

@@ -28,7 +28,7 @@ const BODY_ONLY: Option<Mistake> = Some(Mistake::new(
 ));
 const NO_ID: Option<Mistake> = Some(Mistake::new("no_id", "the message id was not signed"));
 const EXTRA_ID: Option<Mistake> =
-    Some(Mistake::new("extra_id", "a message id was signed that the profile has not"));
+    Some(Mistake::new("extra_id", "a message id was signed, but this profile has none"));
 const SEPARATOR: Option<Mistake> =
     Some(Mistake::new("wrong_separator", "the signed parts must be joined with a full stop"));
 const ORDER: Option<Mistake> =

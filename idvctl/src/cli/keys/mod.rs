@@ -96,7 +96,7 @@ pub(crate) fn signing_key<'r>(ring: &'r KeyRing, options: &SigningOptions) -> Re
     };
     found.ok_or_else(|| {
         let ids: Vec<_> = ring.webhook.iter().map(|key| key.id.as_str()).collect();
-        Failure::usage(format!("no webhook key of that id; the ring has {}", ids.join(", ")))
+        Failure::usage(format!("there is no webhook key with that id; the key ring has {}", ids.join(", ")))
     })
 }
 

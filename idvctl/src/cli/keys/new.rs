@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
         return Ok(ExitCode::SUCCESS);
     }
     write_ring(&options.output, &ring)?;
-    output.line(format!("{}: a new key ring, readable by you alone", options.output.display()))?;
+    output.line(format!("{}: a new key ring; only you can read the file", options.output.display()))?;
     output.value(&json!({ "file": options.output }))?;
     Ok(ExitCode::SUCCESS)
 }

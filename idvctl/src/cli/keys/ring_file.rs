@@ -24,7 +24,7 @@ pub(crate) struct RingFile {
 }
 
 pub(crate) fn no_such_key(id: &str) -> Failure {
-    Failure::usage(format!("the ring has no such key: {id}; `idvctl keys show` lists them"))
+    Failure::usage(format!("the key ring has no key {id}; `idvctl keys show` lists them"))
 }
 
 pub(crate) fn has_id(key: &Value, id: &str) -> bool {
@@ -49,9 +49,10 @@ impl Editable {
     }
 
     pub(crate) fn keys(&mut self, purpose: &str) -> Result<&mut Vec<Value>, Failure> {
-        let members = self.0.as_object_mut().ok_or_else(|| Failure::usage("the ring is no object"))?;
+        let members =
+            self.0.as_object_mut().ok_or_else(|| Failure::usage("the key ring is not a JSON object"))?;
         let keys = members.entry(purpose).or_insert_with(|| json!([]));
-        keys.as_array_mut().ok_or_else(|| Failure::usage(format!("{purpose} is no list")))
+        keys.as_array_mut().ok_or_else(|| Failure::usage(format!("{purpose} is not a list")))
     }
 
     /// An id that says when the key was made.
@@ -61,7 +62,7 @@ impl Editable {
         let ids = |n: u32| if n == 1 { format!("{purpose}-{date}") } else { format!("{purpose}-{n}-{date}") };
         let keys = self.keys(purpose)?;
         let free = (1..=99).map(ids).find(|id| !keys.iter().any(|key| has_id(key, id)));
-        free.ok_or_else(|| Failure::usage("too many keys of today; give --id"))
+        free.ok_or_else(|| Failure::usage("there are too many keys with today's date; give --id"))
     }
 
     /// Writes the ring back where it came from; to standard output when it came from standard input.

@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, output: Output) 
     let rows = keys.iter().map(|key| columns.iter().map(|name| cell(key, name)).collect()).collect();
     output.table(&columns, rows)?;
     for (one, other) in &shared {
-        output.line(format!("! {one} and {other} have the same secret: give each one of its own"))?;
+        output.line(format!("! {one} and {other} have the same secret: give each its own secret"))?;
     }
     output.value(&json!({ "keys": keys, "shared_secrets": shared }))?;
     Ok(ExitCode::SUCCESS)

@@ -67,7 +67,9 @@ pub(crate) async fn run(
     let user = UserReference { username: record.username.clone(), ..user };
     let stands = record.assurance.as_ref().is_ok_and(idv_callback::assurance::Assurance::approval_stands);
     if stands && !options.again {
-        output.line("An approval of this user stands; nothing was opened. With --again a session is opened all the same.")?;
+        output.line(
+            "This user has a valid approval, so no session was opened. Use --again to open one anyway.",
+        )?;
         output.value(&json!({ "opened": false, "reason": "an approval stands" }))?;
         return Ok(outcome(false));
     }
@@ -86,7 +88,7 @@ pub(crate) async fn run(
     output.line(format!("session  {}", opened.id))?;
     let link = opened.link.as_ref().map(PersonalLink::as_str);
     output.line(format!("link     {}", link.unwrap_or("none: 1Kosmos tells the user itself")))?;
-    output.note("the link is for the user alone: whoever follows it can prove to be them");
+    output.note("give the link to this user only: whoever opens it can prove to be this user");
     output.value(&json!({ "opened": true, "session_id": opened.id.as_str(), "session_url": link }))?;
     Ok(outcome(true))
 }

@@ -73,7 +73,7 @@ impl Stock {
         self.messages.insert(number, message);
     }
 
-    /// What was in flight until now is to be had again.
+    /// What was in flight until now can be received again.
     pub(super) fn refresh(&mut self, now: Timestamp) {
         while let Some((at, number)) = self.in_flight.first().copied() {
             if at > now {

@@ -1,4 +1,4 @@
-//! What would become of a letter if it were sent back now.
+//! What would become of a message if it were sent back now.
 
 use std::collections::HashMap;
 
@@ -9,15 +9,15 @@ use idv_callback::ports::{Clock, UserDirectory};
 use idv_callback::settlement::{Pace, WithoutDecision, event_to_decide};
 use idv_callback::verification::{UserReference, VerificationEvent};
 
-/// Why a letter is left where it is.
-pub(super) enum Stays {
+/// Why a message is left where it is.
+pub(super) enum NotReplayable {
     /// It would be a dead letter again, for this reason.
     Dead(QuarantineReason),
     /// It cannot be told what would become of it.
     Unknown(String),
 }
 
-impl Stays {
+impl NotReplayable {
     /// In a few words.
     pub(super) fn word(&self) -> String {
         match self {
@@ -27,8 +27,8 @@ impl Stays {
     }
 }
 
-/// What would become of a letter that is settled.
-pub(super) struct Foreseen {
+/// What would become of a message that is settled.
+pub(super) struct Forecast {
     /// The event, with the user that it is about.
     pub(super) event: VerificationEvent,
     /// The user's record before it.
@@ -40,13 +40,13 @@ pub(super) struct Foreseen {
     pub(super) confirms: bool,
 }
 
-/// The users that were asked about, as they would be after the letters forecast so far: a letter changes what becomes of the
+/// The users that were asked about, as they would be after the messages forecast so far: a message changes what becomes of the
 /// next one of its user.
 #[derive(Default)]
 pub(super) struct Users(HashMap<String, Option<UserRecord>>);
 
 /// All that a forecast needs.
-pub struct Foresight<'a, D, C> {
+pub struct Forecaster<'a, D, C> {
     /// The users.
     pub directory: &'a D,
     /// The keys.
@@ -59,35 +59,37 @@ pub struct Foresight<'a, D, C> {
     pub clock: &'a C,
 }
 
-impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
-    /// Forecasts one letter, which was opened, as it would be sent: with this correction if there is one.
+impl<D: UserDirectory, C: Clock> Forecaster<'_, D, C> {
+    /// Forecasts one message, which was opened, as it would be sent: with this correction if there is one.
     pub(super) async fn of(
         &self,
         group_id: &str,
         opened: Result<&Statement, QuarantineReason>,
         correction: Option<&Correction>,
         users: &mut Users,
-    ) -> Result<Foreseen, Stays> {
-        let statement = opened.map_err(Stays::Dead)?;
+    ) -> Result<Forecast, NotReplayable> {
+        let statement = opened.map_err(NotReplayable::Dead)?;
         let read = statement.clone().read_again(&self.policy.event_types);
         if ![statement.group_id(), statement.envelope.group_id(), read.group_id()]
             .contains(&group_id.to_owned())
         {
-            return Err(Stays::Unknown("it lies in another user's group".to_owned()));
+            return Err(NotReplayable::Unknown("it is in the message group of another user".to_owned()));
         }
         let statement = match correction {
             None => read,
             Some(correction) => read.corrected(correction.clone()),
         };
         let event = event_to_decide(&statement, self.policy).map_err(|without| match without {
-            WithoutDecision::Quarantined(reason, _) => Stays::Dead(reason),
-            WithoutDecision::Skipped => {
-                Stays::Unknown("its type tells no result now: archive and discard it".to_owned())
+            WithoutDecision::Quarantined(reason, _) => NotReplayable::Dead(reason),
+            WithoutDecision::Skipped => NotReplayable::Unknown(
+                "its event type tells no result any more: archive and discard it".to_owned(),
+            ),
+            WithoutDecision::Probed => {
+                NotReplayable::Unknown("a synthetic callback, about nobody".to_owned())
             }
-            WithoutDecision::Probed => Stays::Unknown("a synthetic callback, about nobody".to_owned()),
         })?;
         let group = statement.group_id();
-        let user = self.user(&event, &group, users).await.map_err(Stays::Unknown)?;
+        let user = self.user(&event, &group, users).await.map_err(NotReplayable::Unknown)?;
         let binding = statement.binding(&self.ring.binding);
         let facts = statement.facts(&event, user.as_ref(), binding, self.clock.now());
         match decide(&facts, self.policy) {
@@ -97,10 +99,10 @@ impl<D: UserDirectory, C: Clock> Foresight<'_, D, C> {
                 let (outcome, confirms) = (settlement.outcome, settlement.confirm);
                 let adds =
                     History::of(&event, statement.envelope.received_at, settlement.insufficiency.is_some());
-                Ok(Foreseen { event: event.into_owned(), user, outcome, adds, confirms })
+                Ok(Forecast { event: event.into_owned(), user, outcome, adds, confirms })
             }
-            Decision::AwaitUser => Err(Stays::Dead(QuarantineReason::UserNotFound)),
-            Decision::Quarantine(reason) => Err(Stays::Dead(reason)),
+            Decision::AwaitUser => Err(NotReplayable::Dead(QuarantineReason::UserNotFound)),
+            Decision::Quarantine(reason) => Err(NotReplayable::Dead(reason)),
         }
     }
 
