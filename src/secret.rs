@@ -140,24 +140,13 @@ impl Secret {
 
 /// The HMAC-SHA256 under a key of any length. For secrets of the key ring use [`Secret::mac`], whose key has a
 /// least length; this one is for test vectors and for explaining a refused signature.
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104 section 2)")]
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Tag {
-    let mut mac = Hmac::<Sha256>::new((&*key_block(key)).into());
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     for part in parts {
         mac.update(part);
     }
     Tag(mac.finalize())
-}
-
-/// The key as HMAC's one block: longer keys are hashed first, shorter ones filled up with zeros (RFC 2104 section 2).
-fn key_block(key: &[u8]) -> Zeroizing<[u8; 64]> {
-    let mut block = Zeroizing::new([0; 64]);
-    if key.len() > block.len() {
-        let digest: [u8; 32] = Sha256::digest(key).into();
-        block.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-    } else {
-        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    }
-    block
 }
 
 impl Tag {

@@ -38,7 +38,6 @@ struct UnreadableForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct EventForm {
     event_id: String,
     occurred_at: String,

@@ -2,13 +2,13 @@
 //!
 //! IAM user guide, "Create a signed AWS API request"; STS API reference, `GetCallerIdentity`.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use idv_callback::hex::{hex, hex_tag};
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
 use idv_callback::lambda::HttpMessage;
-use idv_callback::secret::hmac_sha256;
 use idv_callback::timestamp::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::http_server::Reply;
 
@@ -53,19 +53,16 @@ fn caller(request: &HttpMessage) -> Result<String, &'static str> {
     };
     let wrong = "IncompleteSignature";
     let (credential, names) = (part("Credential=").ok_or(wrong)?, part("SignedHeaders=").ok_or(wrong)?);
-    let signature = part("Signature=").and_then(hex_tag).ok_or(wrong)?;
+    let signature = part("Signature=").ok_or(wrong)?;
     let (name, scope) = credential.split_once('/').ok_or(wrong)?;
     let date = request.header("x-amz-date").ok_or(wrong)?;
     if !names.split(';').any(|name| name == "x-amz-date") || !names.split(';').any(|name| name == "host") {
         return Err(wrong);
     }
-    let canonical = canonical_request(request, names).ok_or(wrong)?;
-    let signed = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
-    let tag = hmac_sha256(&signing_key(scope), &[signed.as_bytes()]);
-    if !tag.matches(&signature) {
+    let at = moment(date).ok_or(wrong)?;
+    if sign_again(request, (name, scope, names), at).as_deref() != Some(signature) {
         return Err("SignatureDoesNotMatch");
     }
-    let at = moment(date).ok_or(wrong)?;
     let off = request.received_at.since(at).max(at.since(request.received_at));
     if off > LIFETIME || !name.chars().all(|c| c.is_ascii_alphanumeric() || "+=.@_-".contains(c)) {
         return Err("SignatureDoesNotMatch");
@@ -73,20 +70,39 @@ fn caller(request: &HttpMessage) -> Result<String, &'static str> {
     Ok(name.to_owned())
 }
 
-fn canonical_request(request: &HttpMessage, names: &str) -> Option<String> {
-    let one = |name: &str| {
-        let value = request.header(name)?.split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(format!("{name}:{value}\n"))
-    };
-    let fields = names.split(';').map(one).collect::<Option<String>>()?;
-    let body = hex(&Sha256::digest(&request.body));
-    Some(format!("{}\n{}\n\n{fields}\n{names}\n{body}", request.method, request.path))
-}
-
-/// The key of a scope: date, region, service.
-fn signing_key(scope: &str) -> Vec<u8> {
-    let first = format!("AWS4{LOCAL_SECRET}").into_bytes();
-    scope.split('/').fold(first, |key, part| hmac_sha256(&key, &[part.as_bytes()]).to_bytes().to_vec())
+/// The signature that this request has if the owner of the access key signed these header fields.
+fn sign_again(
+    request: &HttpMessage,
+    (name, scope, signed_headers): (&str, &str, &str),
+    at: Timestamp,
+) -> Option<String> {
+    let mut scope = scope.split('/').skip(1);
+    let (region, service) = (scope.next()?, scope.next()?);
+    let identity = Credentials::new(name, LOCAL_SECRET, None, None, "embedded").into();
+    let mut settings = SigningSettings::default();
+    // What is signed is what the request says, and nothing else.
+    settings.excluded_headers = None;
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name(service)
+        .time(UNIX_EPOCH + Duration::from_millis(u64::try_from(at.unix_millis()).ok()?))
+        .settings(settings)
+        .build()
+        .ok()?
+        .into();
+    let by_the_signer = ["host", "x-amz-date"];
+    let headers = signed_headers.split(';').filter(|name| !by_the_signer.contains(name));
+    let headers = headers.map(|name| Some((name, request.header(name)?))).collect::<Option<Vec<_>>>()?;
+    let address = format!("http://{}{}", request.header("host")?, request.path);
+    let signable = SignableRequest::new(
+        &request.method,
+        address,
+        headers.into_iter(),
+        SignableBody::Bytes(&request.body),
+    );
+    let (_, signature) = sign(signable.ok()?, &parameters).ok()?.into_parts();
+    Some(signature)
 }
 
 /// `20261122T101500Z`

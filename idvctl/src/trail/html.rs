@@ -1,75 +1,52 @@
-//! Pieces of the page.
+//! Pieces of the page. Every text is escaped by the templates.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
 /// A table, which can be scrolled sideways where it does not fit.
-pub(super) fn table(
-    page: &mut String,
-    caption: &str,
-    columns: &[&str],
-    rows: &[Vec<String>],
-) -> std::fmt::Result {
-    write!(
-        page,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
-        escape(caption)
-    )?;
-    for column in columns {
-        write!(page, "<th scope=\"col\">{}</th>", escape(column))?;
-    }
-    page.push_str("</tr></thead><tbody>");
-    for row in rows {
-        page.push_str("<tr>");
-        for cell in row {
-            write!(page, "<td>{}</td>", escape(cell))?;
+pub(super) fn table(caption: &str, columns: &[&str], rows: &[Vec<String>]) -> Markup {
+    html! {
+        div.wide tabindex="0" role="region" aria-label=(caption) {
+            table {
+                caption { (caption) }
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
+            }
         }
-        page.push_str("</tr>");
     }
-    page.push_str("</tbody></table></div>");
-    Ok(())
 }
 
 /// A bar for each row, with its name and number beside it.
-pub(super) fn bars(
-    page: &mut String,
-    heading: &str,
-    explained: &str,
-    rows: &[(String, u64)],
-) -> std::fmt::Result {
-    write!(page, "<section><h2>{}</h2><p>{}</p>", escape(heading), escape(explained))?;
+pub(super) fn bars(heading: &str, explained: &str, rows: &[(String, u64)]) -> Markup {
     let most = rows.iter().map(|(_, count)| *count).max().unwrap_or_default();
-    if most == 0 {
-        page.push_str("<p>None.</p></section>");
-        return Ok(());
-    }
-    write!(page, "<table class=\"bars\"><caption>{}</caption><tbody>", escape(heading))?;
-    for (name, count) in rows {
-        let share = 1000 * count / most;
-        write!(
-            page,
-            "<tr><th scope=\"row\">{}</th><td>{count}</td><td><svg viewBox=\"0 0 1000 10\" \
-             preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect width=\"{share}\" height=\"10\"/></svg></td></tr>",
-            escape(name)
-        )?;
-    }
-    page.push_str("</tbody></table></section>");
-    Ok(())
-}
-
-/// A text, for HTML.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
+    html! {
+        section {
+            h2 { (heading) }
+            p { (explained) }
+            @if most == 0 {
+                p { "None." }
+            } @else {
+                table.bars {
+                    caption { (heading) }
+                    tbody { @for (name, count) in rows {
+                        tr {
+                            th scope="row" { (name) }
+                            td { (count) }
+                            td { (bar(1000 * count / most)) }
+                        }
+                    } }
+                }
+            }
         }
     }
-    escaped
+}
+
+/// A bar of so many thousandths of the width.
+fn bar(share: u64) -> Markup {
+    html! {
+        svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" {
+            rect width=(share) height="10" {}
+        }
+    }
 }
 
 /// By day, by night, on paper, and without colours.

@@ -7,12 +7,14 @@ mod checkpoint;
 mod codes;
 mod entry;
 mod finding;
+#[cfg(feature = "operator")]
 mod html;
 mod merkle;
 mod note;
 mod ocsf;
 mod reconcile;
 mod redecide;
+#[cfg(feature = "operator")]
 mod report;
 mod sentence;
 mod trace;
@@ -25,6 +27,7 @@ pub use note::{NoteError, SigningKey, VerifyingKey, signed};
 pub use ocsf::ocsf;
 pub use reconcile::{Class, Reconciled, Reconciliation, UserLink};
 pub use redecide::{Difference, Redecision};
+#[cfg(feature = "operator")]
 pub use report::{Report, Statistics};
 pub use trace::{Thread, Tracing};
 pub use verify::{Checked, Verifier};

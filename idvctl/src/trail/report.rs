@@ -1,13 +1,17 @@
 //! The page that an auditor prints: one file, no scripts, nothing fetched from anywhere.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::codes::{Part, Says};
 use super::entry::Entry;
-use super::html::{STYLE, bars, escape, table};
+use super::finding::Finding;
+use super::html::{STYLE, bars, table};
 use super::reconcile::{Class, Reconciled};
 use super::verify::Checked;
+
+const TITLE: &str = "Identity proofing callbacks: audit report";
 
 /// The most acts of operators that are listed.
 const MOST_ACTS: usize = 1000;
@@ -140,213 +144,211 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// The page.
     pub fn html(&self) -> String {
-        let mut page = String::new();
-        // Writing into a string cannot fail.
-        let _infallible = self.write(&mut page);
-        page
-    }
-
-    fn write(&self, page: &mut String) -> std::fmt::Result {
         let (statistics, reconciled) = (self.statistics, self.reconciled);
-        let span = |text: &Option<String>| escape(text.as_deref().unwrap_or("–"));
-        let (from, to) = (span(&statistics.first), span(&statistics.last));
-        let whole = self.checked.findings.is_empty();
+        let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
         let readable = self.unreadable == 0 && self.checked.records > 0;
-        let sound = whole && reconciled.is_sound() && readable;
-        write!(
-            page,
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-             <title>Identity proofing callbacks: audit report</title><style>{STYLE}</style></head><body><main>\
-             <h1>Identity proofing callbacks: audit report</h1>\
-             <p>Records from {from} to {to}. Made {} by idvctl {}.</p>\
-             <p class=\"verdict {}\"><strong>{}</strong> {}</p>",
-            escape(self.made.0),
-            escape(self.made.1),
-            if sound { "sound" } else { "unsound" },
-            if sound { "✓ Sound." } else { "✗ Not sound." },
-            if sound {
-                "The trail is whole, and every accepted callback has exactly one outcome."
-            } else {
-                "What is wrong is listed below."
-            },
-        )?;
-        self.integrity(page)?;
-        self.funnel(page)?;
-        self.over_time(page)?;
-        let times: Vec<_> =
-            TIMES.iter().zip(statistics.times).map(|((_, name), n)| ((*name).to_owned(), n)).collect();
-        bars(page, "Time to confirmation", "From a callback's arrival to the user's confirmation.", &times)?;
+        let sound = self.checked.findings.is_empty() && reconciled.is_sound() && readable;
+        let times = TIMES.iter().zip(statistics.times).map(|((_, name), count)| ((*name).to_owned(), count));
         let list = |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect::<Vec<_>>();
-        bars(page, "Refusals by cause", "Requests of which nothing was kept.", &list(&statistics.refusals))?;
-        bars(
-            page,
-            "Dead letters by reason",
-            "Each time that a message died.",
-            &list(&statistics.quarantines),
-        )?;
-        bars(
-            page,
-            "Use of webhook keys",
-            "Accepted callbacks by the key that signed them.",
-            &list(&statistics.keys),
-        )?;
-        bars(page, "Versions", "Records by the version of the code.", &list(&statistics.versions))?;
-        self.acts(page)?;
-        self.residue(page)?;
-        if !readable {
-            let (records, unreadable) = (self.checked.records, self.unreadable);
-            write!(page, "<p>There are {records} records, of which {unreadable} could not be read.</p>")?;
-        }
-        page.push_str("</main></body></html>\n");
-        Ok(())
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="Content-Security-Policy"
+                        content="default-src 'none'; style-src 'unsafe-inline'";
+                    title { (TITLE) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body { main {
+                    h1 { (TITLE) }
+                    p {
+                        "Records from " (told(&statistics.first)) " to " (told(&statistics.last))
+                        ". Made " (self.made.0) " by idvctl " (self.made.1) "."
+                    }
+                    (verdict(sound))
+                    (self.integrity())
+                    (self.funnel())
+                    (self.over_time())
+                    (bars(
+                        "Time to confirmation",
+                        "From a callback's arrival to the user's confirmation.",
+                        &times.collect::<Vec<_>>(),
+                    ))
+                    (bars("Refusals by cause", "Requests of which nothing was kept.", &list(&statistics.refusals)))
+                    (bars("Dead letters by reason", "Each time that a message died.", &list(&statistics.quarantines)))
+                    (bars(
+                        "Use of webhook keys",
+                        "Accepted callbacks by the key that signed them.",
+                        &list(&statistics.keys),
+                    ))
+                    (bars("Versions", "Records by the version of the code.", &list(&statistics.versions)))
+                    (self.acts())
+                    (self.residue())
+                    @if !readable {
+                        p {
+                            "There are " (self.checked.records) " records, of which " (self.unreadable)
+                            " could not be read."
+                        }
+                    }
+                } }
+            }
+        };
+        page.into_string() + "\n"
     }
 
-    fn integrity(&self, page: &mut String) -> std::fmt::Result {
+    fn integrity(&self) -> Markup {
         let checked = self.checked;
-        write!(
-            page,
-            "<section><h2>Integrity</h2><p>{} records of {} writers were checked; {} findings. {}</p>",
-            checked.records,
-            checked.writers,
-            checked.findings.len(),
-            match self.sealed {
-                None =>
-                    "No checkpoints were given: the end of each chain could have been cut off.".to_owned(),
-                Some((leaves, true)) => {
-                    format!(
-                        "Checkpoints seal {leaves} stretches of chains; their signatures hold, or are told of below."
-                    )
+        let sealed = match self.sealed {
+            None => "No checkpoints were given: the end of each chain could have been cut off.".to_owned(),
+            Some((leaves, true)) => format!(
+                "Checkpoints seal {leaves} ranges of chains; their signatures hold, or are told of below."
+            ),
+            Some((leaves, false)) => {
+                format!("Checkpoints seal {leaves} ranges of chains; their signatures were NOT checked.")
+            }
+        };
+        let silence = |(process, (seconds, since)): (&String, &(u64, String))| {
+            vec![process.clone(), format!("{} min", seconds / 60), since.clone()]
+        };
+        let silences: Vec<_> = checked.silences.iter().map(silence).collect();
+        let findings: Vec<_> = checked.findings.iter().take(MOST_LISTED).map(row_of_finding).collect();
+        html! {
+            section {
+                h2 { "Integrity" }
+                p {
+                    (checked.records) " records of " (checked.writers) " writers were checked; "
+                    (checked.findings.len()) " findings. " (sealed)
                 }
-                Some((leaves, false)) => {
-                    format!(
-                        "Checkpoints seal {leaves} stretches of chains; their signatures were NOT looked at."
-                    )
+                @if !silences.is_empty() {
+                    (table("Longest silence", &["writers", "for", "since"], &silences))
+                }
+                @if !findings.is_empty() {
+                    (table("Findings", &["what", "writer", "records", "where", "in words"], &findings))
                 }
             }
-        )?;
-        let silences = checked.silences.iter();
-        let silences: Vec<_> = silences
-            .map(|(process, (seconds, since))| {
-                vec![process.clone(), format!("{} min", seconds / 60), since.clone()]
-            })
-            .collect();
-        if !silences.is_empty() {
-            table(page, "Longest silence", &["writers", "for", "since"], &silences)?;
         }
-        let findings: Vec<_> = checked
-            .findings
-            .iter()
-            .take(MOST_LISTED)
-            .map(|finding| {
-                let records = if finding.from == finding.to {
-                    finding.from.to_string()
-                } else {
-                    format!("{}–{}", finding.from, finding.to)
-                };
-                let (kind, writer) = (finding.kind.word().to_owned(), finding.writer.clone());
-                vec![kind, writer, records, finding.place.clone(), finding.text.clone()]
-            })
-            .collect();
-        if !findings.is_empty() {
-            table(page, "Findings", &["what", "writer", "records", "where", "in words"], &findings)?;
-        }
-        page.push_str("</section>");
-        Ok(())
     }
 
-    fn funnel(&self, page: &mut String) -> std::fmt::Result {
+    fn funnel(&self) -> Markup {
         let reconciled = self.reconciled;
         let mut rows = vec![("accepted".to_owned(), reconciled.accepted)];
         for class in Class::ALL.iter().rev() {
             let count = reconciled.classes.get(class.word()).copied().unwrap_or_default();
             rows.push((format!("→ {}", class.word().replace('_', " ")), count));
         }
-        rows.push(("→ left over".to_owned(), reconciled.residue() as u64));
-        bars(page, "From accepted to outcome", "Each accepted callback once, however often it came.", &rows)
+        rows.push(("→ unexplained".to_owned(), reconciled.residue() as u64));
+        bars("From accepted to outcome", "Each accepted callback once, however often it came.", &rows)
     }
 
-    fn over_time(&self, page: &mut String) -> std::fmt::Result {
+    fn over_time(&self) -> Markup {
         let days = &self.statistics.days;
-        if days.is_empty() {
-            return Ok(());
-        }
-        let (first, last) = (days.keys().next(), days.keys().next_back());
-        let text = |day: Option<&String>| escape(day.map_or("–", String::as_str));
-        let (first, last) = (text(first), text(last));
-        write!(
-            page,
-            "<section><h2>By day</h2><p>From {first} to {last}. Each row has its own scale; its highest day is told.</p>"
-        )?;
-        let words: Vec<&str> = ["accepted", "refused"]
-            .into_iter()
-            .chain(Class::ALL.iter().rev().map(|class| class.word()))
-            .collect();
-        for word in words {
-            let counts: Vec<u64> =
-                days.values().map(|day| day.get(word).copied().unwrap_or_default()).collect();
-            let highest = counts.iter().copied().max().unwrap_or_default();
-            if highest == 0 {
-                continue;
+        let (Some(first), Some(last)) = (days.keys().next(), days.keys().next_back()) else {
+            return html! {};
+        };
+        let words =
+            ["accepted", "refused"].into_iter().chain(Class::ALL.iter().rev().map(|class| class.word()));
+        let counts = |word: &str| -> Vec<u64> {
+            days.values().map(|day| day.get(word).copied().unwrap_or_default()).collect()
+        };
+        html! {
+            section {
+                h2 { "By day" }
+                p { "From " (first) " to " (last) ". Each row has its own scale; its highest day is told." }
+                @for word in words {
+                    (chart(&word.replace('_', " "), (first, last), &counts(word)))
+                }
             }
-            let (name, total) = (word.replace('_', " "), counts.iter().sum::<u64>());
-            write!(
-                page,
-                "<figure><figcaption>{name}: {total}, highest {highest} a day</figcaption>\
-                 <svg viewBox=\"0 0 7200 480\" role=\"img\" preserveAspectRatio=\"none\">\
-                 <title>{name} by day, {first} to {last}: {total} in all, {highest} at most</title>"
-            )?;
-            let of = (counts.len() as u64).max(FEWEST_DAYS);
-            for (index, count) in (0_u64..).zip(&counts) {
-                let (x, width, height) = (7200 * index / of, (6120 / of).max(3), 460 * count / highest);
-                write!(
-                    page,
-                    "<rect x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"{height}\"/>",
-                    470 - height
-                )?;
-            }
-            page.push_str("<line x1=\"0\" y1=\"475\" x2=\"7200\" y2=\"475\"/></svg></figure>");
         }
-        page.push_str("</section>");
-        Ok(())
     }
 
-    fn acts(&self, page: &mut String) -> std::fmt::Result {
+    fn acts(&self) -> Markup {
         let statistics = self.statistics;
-        write!(page, "<section><h2>Acts of operators</h2><p>{} acts", statistics.acts_in_all)?;
-        if statistics.acts_in_all > statistics.acts.len() as u64 {
-            write!(page, ", of which the first {} are listed", statistics.acts.len())?;
-        }
-        page.push_str(".</p>");
-        let mut rows: Vec<_> = statistics
-            .acts
-            .iter()
-            .map(|act| vec![act.at.clone(), act.what.clone(), act.operator.clone(), act.about.clone()])
-            .collect();
+        let row = |act: &Act| vec![act.at.clone(), act.what.clone(), act.operator.clone(), act.about.clone()];
+        let mut rows: Vec<_> = statistics.acts.iter().map(row).collect();
         rows.sort();
-        if !rows.is_empty() {
-            table(page, "What operators did", &["when", "what", "who", "why, and about what"], &rows)?;
+        html! {
+            section {
+                h2 { "Acts of operators" }
+                p {
+                    (statistics.acts_in_all) " acts"
+                    @if statistics.acts_in_all > statistics.acts.len() as u64 {
+                        ", of which the first " (statistics.acts.len()) " are listed"
+                    }
+                    "."
+                }
+                @if !rows.is_empty() {
+                    (table("What operators did", &["when", "what", "who", "why, and about what"], &rows))
+                }
+            }
         }
-        page.push_str("</section>");
-        Ok(())
     }
 
-    fn residue(&self, page: &mut String) -> std::fmt::Result {
+    fn residue(&self) -> Markup {
         let reconciled = self.reconciled;
-        write!(page, "<section><h2>Left over</h2><p>{} in all.", reconciled.residue())?;
-        if reconciled.accepted_earlier > 0 {
-            write!(page, " {} outcomes are of callbacks before this trail.", reconciled.accepted_earlier)?;
-        }
-        page.push_str("</p>");
-        for (what, list) in reconciled.left_over() {
-            if list.is_empty() {
-                continue;
+        let listed = |list: &[String]| -> Vec<_> {
+            list.iter().take(MOST_LISTED).map(|one| vec![one.clone()]).collect()
+        };
+        html! {
+            section {
+                h2 { "Unexplained" }
+                p {
+                    (reconciled.residue()) " in all."
+                    @if reconciled.accepted_earlier > 0 {
+                        " " (reconciled.accepted_earlier) " outcomes are of callbacks before this trail."
+                    }
+                }
+                @for (what, list) in reconciled.left_over() {
+                    @if !list.is_empty() {
+                        (table(&format!("{what}: {}", list.len()), &["which"], &listed(list)))
+                    }
+                }
             }
-            let rows: Vec<_> = list.iter().take(MOST_LISTED).map(|one| vec![one.clone()]).collect();
-            table(page, &format!("{what}: {}", list.len()), &["which"], &rows)?;
         }
-        page.push_str("</section>");
-        Ok(())
+    }
+}
+
+fn verdict(sound: bool) -> Markup {
+    html! {
+        @if sound {
+            p class="verdict sound" {
+                strong { "✓ Sound." } " The trail is whole, and every accepted callback has exactly one outcome."
+            }
+        } @else {
+            p class="verdict unsound" { strong { "✗ Not sound." } " What is wrong is listed below." }
+        }
+    }
+}
+
+fn row_of_finding(finding: &Finding) -> Vec<String> {
+    let records = if finding.from == finding.to {
+        finding.from.to_string()
+    } else {
+        format!("{}–{}", finding.from, finding.to)
+    };
+    let (kind, writer) = (finding.kind.word().to_owned(), finding.writer.clone());
+    vec![kind, writer, records, finding.place.clone(), finding.text.clone()]
+}
+
+/// A bar for each day; nothing where all are zero.
+fn chart(name: &str, (first, last): (&str, &str), counts: &[u64]) -> Markup {
+    let (total, highest) = (counts.iter().sum::<u64>(), counts.iter().copied().max().unwrap_or_default());
+    let of = (counts.len() as u64).max(FEWEST_DAYS);
+    let bar = |(index, count): (u64, &u64)| {
+        let (x, width, height) = (7200 * index / of, (6120 / of).max(3), 460 * count / highest.max(1));
+        html! { rect x=(x) y=(470 - height) width=(width) height=(height) {} }
+    };
+    html! {
+        @if highest > 0 {
+            figure {
+                figcaption { (name) ": " (total) ", highest " (highest) " a day" }
+                svg viewBox="0 0 7200 480" role="img" preserveAspectRatio="none" {
+                    title { (name) " by day, " (first) " to " (last) ": " (total) " in all, " (highest) " at most" }
+                    @for bar in (0..).zip(counts).map(bar) { (bar) }
+                    line x1="0" y1="475" x2="7200" y2="475" {}
+                }
+            }
+        }
     }
 }

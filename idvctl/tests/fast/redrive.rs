@@ -323,7 +323,10 @@ async fn a_plan_that_is_out_of_date_or_changed_by_hand_is_refused() {
     let applied = apply(&world, &Killed::never(&world.queues), &plan, &mut Notes::default()).await;
     let Some(Stopped::Changed(changes)) = applied.stopped else { panic!("{applied:?}") };
     assert_eq!(changes.len(), 2, "{changes:?}");
-    assert!(changes[0].contains("is no longer in the dead-letter queue") && changes[1].contains("has changed since the plan"));
+    assert!(
+        changes[0].contains("is no longer in the dead-letter queue")
+            && changes[1].contains("has changed since the plan")
+    );
     assert!(!format!("{changes:?}").contains("ada"), "users are told by their pseudonyms");
     assert_eq!((applied.removed, world.queues.callbacks.messages().len()), (0, 0));
 
@@ -706,7 +709,9 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     };
     world.queues.dead_letters.send(message).await.unwrap();
     let planned = self::plan(&world, &Selection::default()).await;
-    assert!(planned.left_out.iter().any(|letter| letter.forecast.contains("the message group of another user")));
+    assert!(
+        planned.left_out.iter().any(|letter| letter.forecast.contains("the message group of another user"))
+    );
 }
 
 /// The quota for reading users is shared with people who sign in: a plan of many takes longer than letters can be held.

@@ -425,8 +425,7 @@ fn nothing_is_not_sound() {
     for bundle in ["b.tar", "again.tar", "unpacked"] {
         let (code, said) = python(&[bundle, "--key", &trail.key]);
         assert!(
-            code == 0
-                && said.contains("36 records of 3 writers, 6 sealed ranges, signatures checked: sound"),
+            code == 0 && said.contains("36 records of 3 writers, 6 sealed ranges, signatures checked: sound"),
             "{said}"
         );
     }

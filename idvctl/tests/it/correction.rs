@@ -192,12 +192,12 @@ fn one_operator_proposes_another_approves_and_the_right_user_gets_in() {
         assert!(!output.status.success() && said(&output).contains(complaint), "{}", said(&output));
     };
     let propose = ["correct", &id, "--username", "ada", "--because", "T-1"];
+    refused("olga", &["correct", &id, "--username", "zoe", "--because", "T-1"], "has no user of that name");
     refused(
         "olga",
-        &["correct", &id, "--username", "zoe", "--because", "T-1"],
-        "has no user of that name",
+        &["correct", "x", "--username", "ada", "--because", "T-1"],
+        "dead letter x was not found",
     );
-    refused("olga", &["correct", "x", "--username", "ada", "--because", "T-1"], "dead letter x was not found");
     assert!(run("olga", &propose).status.success());
     let plan = ["plan", "--correction", "correction.json", "--because", "T-1"];
     refused("olga", &plan, "correction.json.approval");

@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, output: Output) 
     let key_id = explanation.as_ref().and_then(|explanation| explanation.key_id.as_ref());
     match (key_id, &explanation) {
         (Some(id), _) => {
-            output.line(format!("without this mistake, the signature would be one of key {id}"))?
+            output.line(format!("without this mistake, the signature would be one of key {id}"))?;
         }
         (None, Some(_)) => {}
         (None, None) => output.line("none of the known mistakes explains the signature")?,
