@@ -101,6 +101,7 @@ async fn no_record_is_begun_without_the_time_to_end_it() {
     // an invocation of 3 s, which is Lambda's default, half of it must be left.
     for (seconds_each, limit, done) in [(7_500, 60, 3), (350, 3, 3), (10, 3, 5), (1, 2, 5)] {
         let world = World::new();
+        world.leaves_messages();
         world.sign_up("ada", &[]);
         for n in 0..5 {
             world.post(&other("in_review", "ada", &format!("evt_{n}"), n)).await;
@@ -138,6 +139,7 @@ async fn an_invocation_answers_before_its_time_is_over() {
 #[tokio::test(start_paused = true)]
 async fn a_backlog_at_the_token_bucket_counts_as_time() {
     let world = World::new();
+    world.leaves_messages();
     let names: Vec<_> = (0..10).map(|n| format!("user{n}")).collect();
     for name in &names {
         world.sign_up(name, &[]);
@@ -163,6 +165,7 @@ async fn a_backlog_at_the_token_bucket_counts_as_time() {
 #[tokio::test(start_paused = true)]
 async fn reads_are_paced_at_four_times_the_writes() {
     let world = World::new();
+    world.leaves_messages();
     for n in 0..9 {
         world.post(&approval(&format!("nobody{n}"), &format!("e{n}"), 0)).await;
     }
@@ -245,6 +248,7 @@ async fn a_refusal_to_confirm_is_believed_only_of_an_unconfirmed_user() {
     let refused = || DirectoryError::Refused(Fault::new("AdminConfirmSignUp", "NotAuthorizedException"));
     // Somebody else confirmed the user between our read and our call.
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.post(&approval("ada", "evt_1", 0)).await;
     let batch = world.receive().await;
@@ -255,6 +259,7 @@ async fn a_refusal_to_confirm_is_believed_only_of_an_unconfirmed_user() {
 
     // The user is unconfirmed and stays it: that is a real refusal.
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.post(&approval("ada", "evt_1", 0)).await;
     let batch = world.receive().await;
@@ -365,6 +370,7 @@ impl Redelivery for NoDeadLetters {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_stored_as_a_dead_letter_stays_on_the_queue() {
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[("custom:blockid_sub", "did:somebody-else")]);
     world.post(&approval("ada", "evt_1", 0)).await;
     let batch = world.receive().await;
@@ -392,6 +398,7 @@ async fn what_is_not_recorded_is_done_again() {
 #[tokio::test(start_paused = true)]
 async fn only_sealed_envelopes_are_opened() {
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.post(&approval("ada", "evt_1", 0)).await;
     let batch = world.receive().await;
@@ -413,6 +420,7 @@ async fn only_sealed_envelopes_are_opened() {
     ];
     for (number, (name, body, reason)) in table.into_iter().enumerate() {
         let world = World::new();
+        world.leaves_messages();
         world.sign_up("ada", &[]);
         let message = OutgoingMessage {
             body,
@@ -447,6 +455,7 @@ async fn with_a_ring_at_hand() -> (World, TestConsumer<UserPool<TestClock>, Loca
 #[tokio::test(start_paused = true)]
 async fn a_new_seal_key_is_fetched_before_a_seal_is_called_bad() {
     let (world, consumer) = with_a_ring_at_hand().await;
+    world.leaves_messages();
 
     let rotated = RING.replace(
         r#""seal": [ "#,
@@ -477,6 +486,7 @@ async fn a_new_binding_key_is_fetched_before_a_binding_is_called_forged() {
     use idv_callback::verification::{PoolId, Username};
 
     let (world, consumer) = with_a_ring_at_hand().await;
+    world.leaves_messages();
 
     let rotated = RING.replace(
         r#""binding": [ "#,
@@ -523,6 +533,7 @@ async fn the_last_try_leaves_a_reason() {
 #[tokio::test(start_paused = true)]
 async fn one_bad_record_does_not_spoil_the_batch() {
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.post(&with(approval("ada", "evt_1", 0), "ial", json!(2))).await;
     let mut batch = world.receive().await;

@@ -131,6 +131,7 @@ fn body_of(response: &Value) -> Value {
 async fn an_authentic_callback_is_enqueued_and_acknowledged_through_every_front_door() {
     for profile in SignatureProfile::NAMES {
         let mut world = World::new();
+        world.leaves_messages();
         world.profile = profile.parse().unwrap();
         let body = approval("ada", "evt_1", 0).to_string();
         for (door, event) in Draft::signed(&world, body.as_bytes()).all_events() {
@@ -153,6 +154,7 @@ async fn an_authentic_callback_is_enqueued_and_acknowledged_through_every_front_
 #[tokio::test(start_paused = true)]
 async fn a_load_balancer_gets_its_headers_in_the_form_it_sent_them() {
     let world = World::new();
+    world.leaves_messages();
     let draft = Draft::signed(&world, b"{}");
     let response = answer(&world, &world.intake(), &draft.load_balancer()).await;
     assert_eq!(response["multiValueHeaders"]["content-type"][0], "application/json");
@@ -302,6 +304,7 @@ async fn repeated_signature_fields_are_refused_wherever_they_can_be_seen() {
 async fn the_hexadecimal_profiles_have_their_own_bad_days() {
     use AuthenticationError as E;
     let mut world = World::new();
+    world.leaves_messages();
     world.profile = "timestamped".parse().unwrap();
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     let draft = Draft::signed(&world, &body);
@@ -352,6 +355,7 @@ async fn the_hexadecimal_profiles_have_their_own_bad_days() {
 #[tokio::test(start_paused = true)]
 async fn a_signature_holds_for_five_minutes_either_way() {
     let world = World::new();
+    world.leaves_messages();
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     let now = world.clock.now();
     for (at, status) in [
@@ -369,6 +373,7 @@ async fn a_signature_holds_for_five_minutes_either_way() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_a_callback_is_told_why() {
     let world = World::new();
+    world.leaves_messages();
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     let good = Draft::signed(&world, &body);
     let forged = Draft { body: b"{}".to_vec(), ..good.clone() };
@@ -423,6 +428,7 @@ async fn what_is_not_a_callback_is_told_why() {
 #[tokio::test(start_paused = true)]
 async fn header_names_come_in_any_case() {
     let world = World::new();
+    world.leaves_messages();
     let mut draft = Draft::signed(&world, &approval("ada", "evt_1", 0).to_string().into_bytes());
     for (name, _) in &mut draft.headers {
         *name = name.to_uppercase();
@@ -579,6 +585,7 @@ async fn other_spellings_of_the_contract_are_understood() {
 #[tokio::test(start_paused = true)]
 async fn the_same_event_twice_is_one_message_and_another_body_is_not_hidden() {
     let world = World::new();
+    world.leaves_messages();
     let first = world.post(&approval("ada", "evt_1", 0)).await;
     let second = world.post(&approval("ada", "evt_1", 0)).await;
     assert_eq!(first.status, second.status);
@@ -615,6 +622,7 @@ async fn our_faults_ask_for_another_try_and_nothing_else_does() {
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     for queue in queues {
         let world = World::new();
+        world.leaves_messages();
         let intake = world.intake_over(BadQueue(queue));
         let response = answer(&world, &intake, &Draft::signed(&world, &body).rest()).await;
         assert_eq!(response["statusCode"], 503);
@@ -627,6 +635,7 @@ async fn our_faults_ask_for_another_try_and_nothing_else_does() {
 
     for error in [KeyStoreError::Transient(fault()), KeyStoreError::Misconfigured(fault())] {
         let world = World::new();
+        world.leaves_messages();
         *world.keys.outage.lock().unwrap() = Some(error);
         let draft = Draft::signed(&world, &body);
         assert_eq!(answer(&world, &world.intake(), &draft.rest()).await["statusCode"], 503);
@@ -637,11 +646,13 @@ async fn our_faults_ask_for_another_try_and_nothing_else_does() {
     }
 
     let world = World::new();
+    world.leaves_messages();
     world.audit.break_it(true);
     let response = answer(&world, &world.intake(), &Draft::signed(&world, &body).rest()).await;
     assert_eq!(response["statusCode"], 503, "what is not recorded was not accepted");
 
     let world = World::new();
+    world.leaves_messages();
     let event: HttpEvent = serde_json::from_value(Draft::signed(&world, &body).rest()).unwrap();
     let late = serde_json::to_value(handle_http(&world.intake(), event, world.deadline(0)).await).unwrap();
     assert_eq!(late["statusCode"], 503);
@@ -652,6 +663,7 @@ async fn our_faults_ask_for_another_try_and_nothing_else_does() {
 #[tokio::test(start_paused = true)]
 async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
     let world = World::new();
+    world.leaves_messages();
     let intake = world.intake();
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     let draft_with = |secret: &str, id: &str| {
@@ -708,6 +720,7 @@ async fn a_new_key_works_without_a_deploy_and_an_expired_one_stops() {
 #[tokio::test(start_paused = true)]
 async fn a_removed_key_stops_within_five_minutes_and_an_outage_is_outlived_for_an_hour() {
     let world = World::new();
+    world.leaves_messages();
     let intake = world.intake();
     let body = approval("ada", "evt_1", 0).to_string().into_bytes();
     let post = || async {
@@ -735,6 +748,7 @@ async fn a_removed_key_stops_within_five_minutes_and_an_outage_is_outlived_for_a
 #[tokio::test(start_paused = true)]
 async fn every_key_is_tried_against_every_signature() {
     let world = World::new();
+    world.leaves_messages();
     let many: Vec<_> =
         (0..8).map(|n| json!({"id": format!("k{n}"), "secret": format!("{n}").repeat(32)})).collect();
     let mut ring: Value = serde_json::from_str(RING).unwrap();
@@ -758,6 +772,7 @@ async fn every_key_is_tried_against_every_signature() {
 #[tokio::test(start_paused = true)]
 async fn the_path_is_found_in_every_form_of_event() {
     let world = World::new();
+    world.leaves_messages();
     let draft = Draft::signed(&world, approval("ada", "evt_1", 0).to_string().as_bytes());
     let edited = |event: &Value, members: &[(&str, Value)]| {
         let mut event = event.clone();
@@ -828,6 +843,7 @@ async fn the_events_are_those_that_aws_describes() {
         serde_json::to_value(serde_json::from_value::<T>(event).unwrap()).unwrap()
     }
     let world = World::new();
+    world.leaves_messages();
     let draft = Draft::signed(&world, approval("ada", "evt_1", 0).to_string().as_bytes());
     let embedded = idv_callback::lambda::rest_event(&idv_callback::lambda::HttpMessage {
         method: "POST".to_owned(),

@@ -503,6 +503,7 @@ impl UserDirectory for Retaken {
 #[tokio::test(start_paused = true)]
 async fn whoever_takes_the_name_between_reading_and_writing_gets_nothing() {
     let world = with_ada(&[]);
+    world.leaves_messages();
     world.post(&approval("ada", "evt_1", 0)).await;
     let consumer = world.consumer_over(Retaken(world.pool.clone()), world.queues.clone());
     let failed = world.settle_with(&consumer, &world.receive().await).await;
@@ -535,6 +536,7 @@ async fn a_proof_that_came_first_for_a_name_that_is_taken_wakes_nobody() {
         ("wh-1", "nobody", "user_not_found"),
     ] {
         let world = with_ada(&[("custom:idv_claim", claim("a").as_str())]);
+        world.leaves_messages();
         let received_at = Clock::now(&world.clock);
         let user = UserReference { pool: PoolId::new(POOL).unwrap(), username: Username::new(name).unwrap() };
         let binding = Binding::issue(&ring().binding[0], &user, received_at, Some(&claim("b"))).unwrap();

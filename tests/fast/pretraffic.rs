@@ -40,6 +40,7 @@ impl FunctionVersions for Versions {
 
 fn check(falsified: Option<(&'static str, Box<Answer>)>) -> PreTraffic<Versions, MemoryKeyStore, TestClock> {
     let world = World::new();
+    world.leaves_messages();
     let (clock, intake, consumer) = (world.clock, world.intake(), world.consumer());
     PreTraffic {
         versions: Versions { world, intake, consumer, falsified },

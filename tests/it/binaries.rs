@@ -108,6 +108,7 @@ async fn the_consumer_function_reads_writes_and_confirms() {
     let wire = Wire::to(&endpoint).await;
     let function = Function::start(env!("CARGO_BIN_EXE_consumer"), &settings(&wire.url, &[])).await;
     let world = World::new();
+    world.leaves_messages();
     world.post(&approval("ada", "evt_1", 0)).await;
     world.post(&approval("nobody", "evt_2", 0)).await;
     let mut batch = world.receive().await;
@@ -219,6 +220,7 @@ async fn a_key_store_that_cannot_be_reached_asks_senders_to_try_again() {
 #[tokio::test(start_paused = true)]
 async fn the_embedded_event_source_makes_the_events_that_lambda_makes() {
     let world = World::new();
+    world.leaves_messages();
     world
         .queues
         .callbacks

@@ -137,6 +137,7 @@ async fn nothing_personal_or_secret_leaves_the_functions() {
 #[tokio::test(start_paused = true)]
 async fn nothing_personal_or_secret_stands_in_a_debug() {
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("CANARY", &[("custom:blockid_sub", "CANARY")]);
     let user = UserReference { pool: PoolId::new(POOL).unwrap(), username: Username::new("CANARY").unwrap() };
     let record: UserRecord = world.pool.find(&user).await.unwrap().unwrap();

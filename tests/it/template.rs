@@ -513,6 +513,7 @@ async fn every_call_that_a_function_makes_is_allowed_and_nothing_else_is() {
     .await;
     let function = Function::start(env!("CARGO_BIN_EXE_consumer"), &settings(&endpoint.url, &[])).await;
     let world = World::new();
+    world.leaves_messages();
     for name in ["ada", "nobody", "bob"] {
         world.post(&approval(name, &format!("evt_{name}"), 0)).await;
     }

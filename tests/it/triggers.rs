@@ -553,6 +553,7 @@ async fn settled_by_the_consumer(
     let required = settings(&endpoint.url, &[("IDV_BINDING", "required")]);
     let function = Function::start(env!("CARGO_BIN_EXE_consumer"), &required).await;
     let world = World::new();
+    world.leaves_messages();
     world.queues.callbacks.send(message.clone()).await.unwrap();
     function.invoke(batch_event(&world.receive().await)).await.unwrap();
     let asked = endpoint.take_asked();

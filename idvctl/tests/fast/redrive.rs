@@ -667,6 +667,7 @@ async fn a_new_plan_is_not_taken_for_the_last_one() {
 #[tokio::test(start_paused = true)]
 async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     let mut world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.post(&approval("ada-l", "evt_1", 0)).await;
     die(&mut world).await;

@@ -102,6 +102,7 @@ async fn a_correction_names_the_user_and_changes_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_correction_that_is_not_sealed_for_this_letter_by_two_confirms_nobody() {
     let world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.sign_up("mallory", &[]);
     let ring = ring();

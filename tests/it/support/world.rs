@@ -22,6 +22,7 @@ use idv_callback::verification::{AssuranceLevel, PoolId, UserReference};
 use idv_callback::vocabulary::EventTypes;
 use idvctl::embedded::{FifoQueue, LocalQueues, MemoryKeyStore, QueueSettings, SignUp, User, UserPool};
 use idvctl::ports::MessageSource;
+use idvctl::trail::{Entry, Reconciliation};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -166,9 +167,35 @@ pub(crate) struct World {
     pub(crate) profile: SignatureProfile,
     /// An operator's, who reads users beside the consumer.
     pub(crate) pace: Pace,
+    leaves_messages: std::sync::atomic::AtomicBool,
+}
+
+impl Drop for World {
+    /// A test that ends leaves nothing behind unseen: what is still on the queue, it must have counted on; and what was accepted
+    /// and is not on the queue any more has its outcome in the audit log.
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.leaves_messages.load(Ordering::Relaxed) {
+            let left = self.queues.callbacks.messages().len();
+            assert_eq!(
+                left, 0,
+                "messages are left on the queue: settle them, or say `world.leaves_messages()`"
+            );
+            let mut reconciliation = Reconciliation::default();
+            for line in self.audit.lines() {
+                reconciliation.read(&Entry::read(line.as_bytes()).expect("a record that can be read"));
+            }
+            let left = reconciliation.finish(&[], true).classes["in_flight"];
+            assert_eq!(left, 0, "accepted, and neither on the queue nor with an outcome");
+        }
+    }
 }
 
 impl World {
+    /// This test ends with messages on the queue.
+    pub(crate) fn leaves_messages(&self) {
+        self.leaves_messages.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn new() -> Self {
         let clock = TestClock::start();
         let settings = QueueSettings {
@@ -196,6 +223,7 @@ impl World {
             },
             profile: SignatureProfile::StandardWebhooks,
             pace: Pace::per_second(1000),
+            leaves_messages: std::sync::atomic::AtomicBool::new(false),
         }
     }
 
