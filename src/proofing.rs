@@ -292,12 +292,12 @@ pub enum ChallengeResult {
     /// The word for it is a "no", whatever the flags say: somebody shows their face, and then refuses.
     Denied,
     /// The person answered.
-    Completed(Answered),
+    Completed(ChallengeOutcome),
 }
 
 /// How the person answered a challenge.
 #[derive(Clone)]
-pub struct Answered {
+pub struct ChallengeOutcome {
     /// Which challenge.
     pub challenge: ChallengeId,
     /// Whose.
@@ -342,7 +342,7 @@ impl ChallengeResult {
             Some(Status::Approved) | None => {}
         }
         let challenge = ChallengeId::new(&text(&answer, "challenge_id")?);
-        Ok(Self::Completed(Answered {
+        Ok(Self::Completed(ChallengeOutcome {
             challenge: challenge.ok_or(BadAnswer("challenge_id"))?,
             subject: Subject::new(&text(&answer, "user_id")?).map_err(|_| BadAnswer("user_id"))?,
             match_result: flag("match_result")?,

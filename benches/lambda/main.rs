@@ -76,7 +76,7 @@ struct Contender {
 async fn callback() {
     let aws = Aws::start(Duration::ZERO, None).await;
     let contenders = [
-        Contender::binary("callback", env!("CARGO_BIN_EXE_callback")),
+        Contender::binary("callback", &peers::function("callback")),
         Contender::binary("bare lambda_runtime", &peers::example("echo")),
         Contender::binary("hand-signed, no SDK", &peers::example("hand_signed")),
         Contender { name: "Python, boto3", command: peers::python(), binary: None },
@@ -151,7 +151,7 @@ async fn triggers() {
         ("SSL_CERT_FILE", bundle.to_str().unwrap()),
     ];
     let contenders = [
-        Contender::binary("triggers", env!("CARGO_BIN_EXE_triggers")),
+        Contender::binary("triggers", &peers::function("triggers")),
         Contender::binary("bare lambda_runtime", &peers::example("echo")),
     ];
     let mut rows = Vec::new();
@@ -233,7 +233,8 @@ fn median(durations: impl Iterator<Item = Duration>) -> Duration {
 /// Batches of ten users against a Cognito that takes 20 ms for each call.
 async fn consumer() {
     let aws = Aws::start(COGNITO, None).await;
-    let binary = env!("CARGO_BIN_EXE_consumer");
+    let binary = peers::function("consumer");
+    let binary = binary.as_str();
     let size = std::fs::metadata(binary).unwrap().len() as f64 / 1e6;
     println!("\nconsumer: {size:.2} MB; batches of 10 users, Cognito answers in {} ms", COGNITO.as_millis());
 

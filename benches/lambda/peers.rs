@@ -1,17 +1,30 @@
 //! What the functions are held against, built and installed when first needed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const PYTHON_PACKAGES: [&str; 2] = ["boto3==1.43.106", "awslambdaric==4.2.2"];
 
 /// A function of `examples/`, built as the real ones are.
 pub(crate) fn example(name: &str) -> String {
-    let built =
-        Command::new(env!("CARGO")).args(["build", "--release", "--quiet", "--example", name]).status();
-    assert!(built.unwrap().success(), "examples/{name}.rs does not build");
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_callback")).parent().unwrap().join("examples").join(name);
-    binary.to_str().unwrap().to_owned()
+    built("--example", name, &format!("examples/{name}"))
+}
+
+/// A function of this package, built as it is deployed: by itself, so that no other package adds features to its crates.
+pub(crate) fn function(name: &str) -> String {
+    built("--bin", name, name)
+}
+
+fn built(kind: &str, name: &str, path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = root.join("target/functions");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--package", "idv-callback", kind, name, "--target-dir"])
+        .arg(&target)
+        .current_dir(root)
+        .status();
+    assert!(built.unwrap().success(), "{name} does not build");
+    target.join("release").join(path).to_str().unwrap().to_owned()
 }
 
 /// The command of the Python function.

@@ -20,7 +20,7 @@ const MAXIMUM_ANSWER_BYTES: usize = 64 * 1024;
 pub(crate) struct Poster(HttpClient);
 
 /// What came back.
-pub(crate) struct Answered {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     /// The body, if it is JSON.
     pub(crate) body: Value,
@@ -38,7 +38,7 @@ impl Poster {
         url: &Uri,
         headers: &[(String, String)],
         body: Vec<u8>,
-    ) -> Result<Answered, Failure> {
+    ) -> Result<HttpAnswer, Failure> {
         let mut request = Request::builder().method(Method::POST).uri(url.clone());
         request = request.header("content-type", "application/json");
         for (name, value) in headers {
@@ -53,6 +53,6 @@ impl Poster {
             let (HttpError::NoAnswer(text) | HttpError::CutOff(text)) = error;
             Failure::unreachable(format!("{url}: {text}"))
         })?;
-        Ok(Answered { status: status.as_u16(), body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
+        Ok(HttpAnswer { status: status.as_u16(), body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
     }
 }

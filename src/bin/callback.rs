@@ -10,7 +10,8 @@ use idv_callback::config::{CallbackConfig, Environment};
 use idv_callback::intake::{INVOCATION_TIMEOUT, Intake};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{
-    self, Answered, HttpEvent, InvocationEvent, check_key_ring, deadline_of, handle_http, is_heartbeat,
+    self, HttpEvent, InvocationAnswer, InvocationEvent, check_key_ring, deadline_of, handle_http,
+    is_heartbeat,
 };
 use idv_callback::ports::{AuditSink as _, Clock as _};
 use idv_callback::telemetry::FunctionLog;
@@ -51,10 +52,10 @@ async fn run() -> Result<(), Error> {
             let payload = event.payload.read();
             if is_heartbeat(&payload) {
                 intake.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
-                return Ok::<_, Error>(Answered::Heartbeat);
+                return Ok::<_, Error>(InvocationAnswer::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_http(&intake, HttpEvent::read(payload), deadline).await))
+            Ok(InvocationAnswer::Event(handle_http(&intake, HttpEvent::read(payload), deadline).await))
         }
     }))
     .await

@@ -9,7 +9,7 @@ use idv_callback::clock::SystemClock;
 use idv_callback::config::{ConsumerConfig, Environment};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{
-    self, Answered, InvocationEvent, check_key_ring, deadline_of, handle_sqs, is_heartbeat,
+    self, InvocationAnswer, InvocationEvent, check_key_ring, deadline_of, handle_sqs, is_heartbeat,
 };
 use idv_callback::ports::{AuditSink as _, Clock as _, DirectoryError};
 use idv_callback::settlement::{Consumer, INVOCATION_TIMEOUT, Pace};
@@ -55,10 +55,10 @@ async fn run() -> Result<(), Error> {
             let payload = event.payload.read();
             if is_heartbeat(&payload) {
                 consumer.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
-                return Ok::<_, Error>(Answered::Heartbeat);
+                return Ok::<_, Error>(InvocationAnswer::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_sqs(&consumer, payload, deadline).await?))
+            Ok(InvocationAnswer::Event(handle_sqs(&consumer, payload, deadline).await?))
         }
     }))
     .await

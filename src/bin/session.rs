@@ -9,7 +9,8 @@ use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, SessionConfig};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{
-    self, Answered, HttpEvent, InvocationEvent, check_key_ring, deadline_of, handle_session, is_heartbeat,
+    self, HttpEvent, InvocationAnswer, InvocationEvent, check_key_ring, deadline_of, handle_session,
+    is_heartbeat,
 };
 use idv_callback::onekosmos::OneKosmos;
 use idv_callback::ports::{AuditSink as _, Clock as _};
@@ -53,10 +54,10 @@ async fn run() -> Result<(), Error> {
             let payload = event.payload.read();
             if is_heartbeat(&payload) {
                 endpoint.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
-                return Ok::<_, Error>(Answered::Heartbeat);
+                return Ok::<_, Error>(InvocationAnswer::Heartbeat);
             }
             let deadline = deadline_of(&event.context, SystemClock.now(), INVOCATION_TIMEOUT);
-            Ok(Answered::Event(handle_session(&endpoint, HttpEvent::read(payload), deadline).await))
+            Ok(InvocationAnswer::Event(handle_session(&endpoint, HttpEvent::read(payload), deadline).await))
         }
     }))
     .await

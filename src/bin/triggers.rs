@@ -12,7 +12,8 @@ use idv_callback::clock::SystemClock;
 use idv_callback::config::{Environment, TriggersConfig};
 use idv_callback::key_cache::KeyCache;
 use idv_callback::lambda::{
-    self, Answered, ColdStart, InvocationEvent, check_key_ring, deadline_of, handle_trigger, is_heartbeat,
+    self, ColdStart, InvocationAnswer, InvocationEvent, check_key_ring, deadline_of, handle_trigger,
+    is_heartbeat,
 };
 use idv_callback::onekosmos::OneKosmos;
 use idv_callback::ports::{AuditSink as _, Clock as _, Deadline};
@@ -50,13 +51,13 @@ async fn run() -> Result<(), Error> {
             let payload = event.payload.read();
             if is_heartbeat(&payload) {
                 triggers.audit.record(&AuditRecord::new(AuditCode::Alive, SystemClock.now()))?;
-                return Ok::<_, Error>(Answered::Heartbeat);
+                return Ok::<_, Error>(InvocationAnswer::Heartbeat);
             }
             // Cognito's limit holds, whatever the function's own is.
             let now = SystemClock.now();
             let cognito = cold_start.deadline(now, INVOCATION_TIMEOUT);
             let deadline = Deadline(deadline_of(&event.context, now, INVOCATION_TIMEOUT).0.min(cognito.0));
-            Ok(Answered::Event(handle_trigger(&triggers, payload, deadline).await?))
+            Ok(InvocationAnswer::Event(handle_trigger(&triggers, payload, deadline).await?))
         }
     }))
     .await

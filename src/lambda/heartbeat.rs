@@ -13,7 +13,7 @@ pub fn is_heartbeat(event: &Value) -> bool {
 /// What a function answers: to an event, or to the heartbeat, which wants nothing.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answered<T> {
+pub enum InvocationAnswer<T> {
     /// The answer to an event.
     Event(T),
     /// The heartbeat's: `null`.

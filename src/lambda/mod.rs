@@ -11,7 +11,7 @@ mod start;
 
 pub use cognito::handle_trigger;
 pub use event::InvocationEvent;
-pub use heartbeat::{Answered, is_heartbeat};
+pub use heartbeat::{InvocationAnswer, is_heartbeat};
 pub use http::{HttpEvent, HttpResponse, handle_http, handle_session};
 pub use sample::{HttpMessage, batch_event, rest_event, trigger_event};
 pub use sqs::{BatchError, handle_sqs, received_messages};

@@ -109,13 +109,13 @@ struct Attempt {
     /// What the message says, and the ring that it was opened with.
     opened: Option<(Statement, Arc<KeyRing>)>,
     /// What is known of the user, once they were read.
-    known: Option<Known>,
+    known: Option<KnownUser>,
     /// The calls that changed the user.
     calls: Vec<ChangeCall>,
 }
 
 /// What is told of a user and of the decision.
-struct Known {
+struct KnownUser {
     pseudonym: Option<String>,
     facts: DecisionFacts,
 }
@@ -196,7 +196,7 @@ where
             Decision::Settle(end) if matches!(end.outcome, Settled::Unclaimed | Settled::Skipped)
         );
         let sub = user.as_ref().and_then(|user| user.sub.as_deref()).filter(|_| !of_nobody);
-        attempt.known = Some(Known {
+        attempt.known = Some(KnownUser {
             pseudonym: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
             facts: DecisionFacts::of(&facts, &self.policy, &ring.audit),
         });

@@ -18,7 +18,9 @@ use crate::hex::hex;
 use crate::key_ring::{Key, KeyRing};
 use crate::metrics::PROVIDER;
 use crate::ports::{AuditSink, CallbackQueue, Clock, Deadline, KeyStore, ProofingProvider, ProviderError};
-use crate::proofing::{Answered, Challenge, ChallengeId, ChallengeResult, IdempotencyKey, ReasonCode};
+use crate::proofing::{
+    Challenge, ChallengeId, ChallengeOutcome, ChallengeResult, IdempotencyKey, ReasonCode,
+};
 use crate::verification::Subject;
 
 /// What an app passes on when it answers the password: what the step-up is for. Cognito gives the triggers what
@@ -331,7 +333,7 @@ enum Verdict {
     NotNow(Denial),
 }
 
-fn judge(answered: &Answered, challenge: &ChallengeId, subject: &Subject) -> Verdict {
+fn judge(answered: &ChallengeOutcome, challenge: &ChallengeId, subject: &Subject) -> Verdict {
     match answered {
         answered if answered.challenge != *challenge => Verdict::Failed("wrong_challenge"),
         answered if !answered.subject.is(subject) => Verdict::Failed("wrong_subject"),

@@ -308,6 +308,9 @@ fn the_functions_are_built_of_nothing_that_they_do_not_need() {
     ] {
         assert!(!functions.contains(name), "{name} is in the functions");
     }
+    // And cargo-lambda, which is told a binary alone, builds them as this package.
+    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("[workspace.metadata.lambda.build]\npackages = [\"idv-callback\"]"));
     let sdk: Vec<_> = functions.iter().filter(|name| name.starts_with("aws-sdk-")).collect();
     assert_eq!(
         sdk,

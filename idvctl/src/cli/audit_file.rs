@@ -25,7 +25,7 @@ pub(crate) struct AuditFile {
 }
 
 #[derive(Deserialize)]
-struct Link {
+struct LastRecord {
     writer: String,
     seq: u64,
 }
@@ -50,7 +50,7 @@ impl AuditFile {
             file.write_all(b"\n")?;
         }
         let last = tail.rsplit(|byte| *byte == b'\n').find_map(|line| {
-            let link: Link = serde_json::from_slice(line).ok()?;
+            let link: LastRecord = serde_json::from_slice(line).ok()?;
             Some(Chain::after(link.writer, link.seq + 1, &hex(&Sha256::digest(line))))
         });
         if let Some(chain) = last {

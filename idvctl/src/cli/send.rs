@@ -79,7 +79,7 @@ struct Signed {
 }
 
 /// One answer: the status, or none where the receiver could not be reached; and how long it took.
-struct Answered {
+struct PostResult {
     status: Result<u16, String>,
     body: Value,
     took: Duration,
@@ -186,7 +186,7 @@ async fn post_all(
     template: Template,
     options: &Options,
     progress: &ProgressBar,
-) -> Vec<Answered> {
+) -> Vec<PostResult> {
     let template = &template;
     let one = |n| async move {
         let start = SystemClock.now();
@@ -197,15 +197,15 @@ async fn post_all(
         progress.inc(1);
         let took = SystemClock.now().since(start);
         match answered {
-            Ok(answer) => Answered { status: Ok(answer.status), body: answer.body, took },
-            Err(failure) => Answered { status: Err(failure.message().to_owned()), body: Value::Null, took },
+            Ok(answer) => PostResult { status: Ok(answer.status), body: answer.body, took },
+            Err(failure) => PostResult { status: Err(failure.message().to_owned()), body: Value::Null, took },
         }
     };
     let at_a_time = usize::try_from(options.concurrency).unwrap_or(1);
     stream::iter(1..=options.count).map(one).buffer_unordered(at_a_time).collect().await
 }
 
-fn report(answers: &[Answered], output: Output) -> Result<(), Failure> {
+fn report(answers: &[PostResult], output: Output) -> Result<(), Failure> {
     let mut by_status: BTreeMap<String, usize> = BTreeMap::new();
     for answer in answers {
         let status = answer.status.as_ref().map_or("unreachable".to_owned(), ToString::to_string);

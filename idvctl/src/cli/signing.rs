@@ -44,7 +44,7 @@ pub(crate) struct CapturedOptions {
 }
 
 /// A captured request, and what it is checked with.
-pub(crate) struct Case {
+pub(crate) struct CapturedCase {
     pub(crate) ring: KeyRing,
     pub(crate) profile: SignatureProfile,
     pub(crate) captured: Captured,
@@ -52,7 +52,7 @@ pub(crate) struct Case {
     pub(crate) at: Option<Timestamp>,
 }
 
-impl Case {
+impl CapturedCase {
     pub(crate) fn read(options: &CapturedOptions, environment: &Environment) -> Result<Self, Failure> {
         Ok(Self {
             ring: keys::read_ring(&keys::ring_path(options.signing.keys.as_ref(), environment))?,

@@ -6,7 +6,7 @@ use clap::Args;
 use idv_callback::config::Environment;
 use serde_json::json;
 
-use crate::cli::signing::{CapturedOptions, Case, check, sentence};
+use crate::cli::signing::{CapturedCase, CapturedOptions, check, sentence};
 use crate::output::{Failure, Output, outcome};
 
 /// What is looked at.
@@ -17,7 +17,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, environment: &Environment, output: Output) -> Result<ExitCode, Failure> {
-    let Case { ring, profile, captured, at } = Case::read(&options.captured, environment)?;
+    let CapturedCase { ring, profile, captured, at } = CapturedCase::read(&options.captured, environment)?;
     match check(&captured, &profile, &ring, at) {
         Ok(delivery) => {
             let at = at.map_or("at the time it was signed".to_owned(), |at| format!("at {at}"));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::embedded::{Person, SignInEnd};
+use crate::embedded::{SignInEnd, SimulatedPerson};
 use crate::output::{Failure, Output};
 
 /// A thing that somebody does with the app, and what is promised of it.
@@ -139,7 +139,7 @@ impl Act {
                         world.provider.answer(challenge, matches!(face, Face::Own));
                     }
                 };
-                match world.sign_in(self.username, &Person { password, answers: &answers }).await {
+                match world.sign_in(self.username, &SimulatedPerson { password, answers: &answers }).await {
                     SignInEnd::Tokens => "tokens".to_owned(),
                     SignInEnd::NotAuthorized => "NotAuthorizedException".to_owned(),
                     SignInEnd::Refused(text) => text,

@@ -27,8 +27,8 @@ use tokio::task::JoinHandle;
 use super::Step;
 use crate::callback_body::Callback;
 use crate::embedded::{
-    FifoQueue, LocalProofing, LocalQueues, MemoryKeyStore, Person, SignInEnd, SignUp, UserPool, dead_letter,
-    installation, serve, sign_in, user_json,
+    FifoQueue, LocalProofing, LocalQueues, MemoryKeyStore, SignInEnd, SignUp, SimulatedPerson, UserPool,
+    dead_letter, installation, serve, sign_in, user_json,
 };
 use crate::embedded::{FrontDoor, consume};
 use crate::new_key_ring::fresh_ring;
@@ -197,7 +197,7 @@ impl World {
     }
 
     /// Signs somebody in with step-up.
-    pub(super) async fn sign_in(&self, username: &str, person: &Person<'_>) -> SignInEnd {
+    pub(super) async fn sign_in(&self, username: &str, person: &SimulatedPerson<'_>) -> SignInEnd {
         match self.pool.uncounted().admin_get_user(username) {
             Ok(user) => sign_in(self.pool.id(), &user, person, |event| self.fire(event)).await,
             Err(error) => SignInEnd::Refused(error.code().to_owned()),

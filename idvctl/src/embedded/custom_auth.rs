@@ -13,7 +13,7 @@ use super::user_pool::User;
 const ROUNDS: usize = 20;
 
 /// What a person does.
-pub struct Person<'p> {
+pub struct SimulatedPerson<'p> {
     /// Whether the app begins with a password (`SRP_A`), and whether it is right.
     pub password: Option<bool>,
     /// What is done about a challenge, given its public parameters; the answer is the challenge's id.
@@ -33,7 +33,7 @@ pub enum SignInEnd {
 
 /// Leads one sign-in of a user who is there. `fire` is the triggers' function: from the event to the answer, or the text that
 /// it refuses with.
-pub async fn sign_in<F, R>(pool: &PoolId, user: &User, person: &Person<'_>, fire: F) -> SignInEnd
+pub async fn sign_in<F, R>(pool: &PoolId, user: &User, person: &SimulatedPerson<'_>, fire: F) -> SignInEnd
 where
     F: Fn(Value) -> R,
     R: Future<Output = Result<Value, String>>,
@@ -55,7 +55,7 @@ where
 struct SignIn<'s, F> {
     pool: &'s PoolId,
     user: &'s User,
-    person: &'s Person<'s>,
+    person: &'s SimulatedPerson<'s>,
     fire: F,
     session: Vec<Value>,
 }

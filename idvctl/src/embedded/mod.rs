@@ -27,7 +27,7 @@ mod view;
 pub use api_gateway::from_lambda_response;
 #[cfg(feature = "operator")]
 pub use aws_api::{AwsApi, CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
-pub use custom_auth::{Person, SignInEnd, sign_in};
+pub use custom_auth::{SignInEnd, SimulatedPerson, sign_in};
 pub use event_source::EventSource;
 pub(crate) use functions::{FrontDoor, consume};
 pub use http_server::{Reply, Site, serve};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use idv_callback::ports::{Fault, ProofingProvider, ProviderError};
 use idv_callback::proofing::{
-    Answered, Challenge, ChallengeId, ChallengeResult, IdempotencyKey, OpenedSession, PersonalLink,
+    Challenge, ChallengeId, ChallengeOutcome, ChallengeResult, IdempotencyKey, OpenedSession, PersonalLink,
     ReasonCode, SessionRequest, SessionResult,
 };
 use idv_callback::verification::{BindingToken, SessionId, Subject, Username};
@@ -53,7 +53,7 @@ impl LocalProofing {
         let asked = state.challenges.iter_mut().find(|asked| asked.id.as_str() == challenge);
         if let Some(Asked { id, subject, result, .. }) = asked {
             let (challenge, subject) = (id.clone(), subject.clone());
-            *result = ChallengeResult::Completed(Answered {
+            *result = ChallengeResult::Completed(ChallengeOutcome {
                 challenge,
                 subject,
                 match_result,

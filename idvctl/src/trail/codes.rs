@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::reconcile::Class;
 
 /// What a code is to each reader.
-pub(super) struct Reading {
+pub(super) struct CodeMeaning {
     /// The part of the system that it belongs to: the thread that it is found by, and who acts.
     pub(super) part: Part,
     /// What it says of a callback's way from acceptance to outcome.
@@ -84,8 +84,8 @@ pub(super) enum Severity {
 }
 
 /// What most codes of a part are.
-const fn base(part: Part, sentence: fn(&Entry) -> String) -> Reading {
-    Reading {
+const fn base(part: Part, sentence: fn(&Entry) -> String) -> CodeMeaning {
+    CodeMeaning {
         part,
         says: Says::Nothing,
         decided: Decided::No,
@@ -96,20 +96,20 @@ const fn base(part: Part, sentence: fn(&Entry) -> String) -> Reading {
     }
 }
 
-const fn front_door(says: Says, sentence: fn(&Entry) -> String) -> Reading {
-    Reading { says, ..base(Part::FrontDoor, sentence) }
+const fn front_door(says: Says, sentence: fn(&Entry) -> String) -> CodeMeaning {
+    CodeMeaning { says, ..base(Part::FrontDoor, sentence) }
 }
 
-const fn accepted(sentence: fn(&Entry) -> String) -> Reading {
-    Reading { activity: Activity::Create, ..front_door(Says::Accepted, sentence) }
+const fn accepted(sentence: fn(&Entry) -> String) -> CodeMeaning {
+    CodeMeaning { activity: Activity::Create, ..front_door(Says::Accepted, sentence) }
 }
 
-const fn refused() -> Reading {
-    Reading { failed: true, ..front_door(Says::Refused, Entry::because) }
+const fn refused() -> CodeMeaning {
+    CodeMeaning { failed: true, ..front_door(Says::Refused, Entry::because) }
 }
 
-const fn settled(class: Class, sentence: fn(&Entry) -> String) -> Reading {
-    Reading {
+const fn settled(class: Class, sentence: fn(&Entry) -> String) -> CodeMeaning {
+    CodeMeaning {
         says: Says::Ended(class),
         decided: Decided::Settled,
         activity: Activity::Update,
@@ -117,24 +117,24 @@ const fn settled(class: Class, sentence: fn(&Entry) -> String) -> Reading {
     }
 }
 
-const fn comes_back(sentence: fn(&Entry) -> String) -> Reading {
-    Reading { says: Says::UnderWay, failed: true, ..base(Part::Consumer, sentence) }
+const fn comes_back(sentence: fn(&Entry) -> String) -> CodeMeaning {
+    CodeMeaning { says: Says::UnderWay, failed: true, ..base(Part::Consumer, sentence) }
 }
 
-const fn operator(sentence: fn(&Entry) -> String) -> Reading {
+const fn operator(sentence: fn(&Entry) -> String) -> CodeMeaning {
     base(Part::Operator, sentence)
 }
 
-const fn sign_in(sentence: fn(&Entry) -> String) -> Reading {
+const fn sign_in(sentence: fn(&Entry) -> String) -> CodeMeaning {
     base(Part::SignIn, sentence)
 }
 
-const fn not_signed_in(sentence: fn(&Entry) -> String) -> Reading {
-    Reading { failed: true, ..base(Part::SignIn, sentence) }
+const fn not_signed_in(sentence: fn(&Entry) -> String) -> CodeMeaning {
+    CodeMeaning { failed: true, ..base(Part::SignIn, sentence) }
 }
 
 /// What this code is to each reader.
-pub(super) fn reading(code: AuditCode) -> Reading {
+pub(super) fn meaning_of(code: AuditCode) -> CodeMeaning {
     use AuditCode as C;
     match code {
         C::Started | C::Alive | C::Stopped => base(Part::Writer, Entry::because),
@@ -144,24 +144,26 @@ pub(super) fn reading(code: AuditCode) -> Reading {
         C::Asserted => accepted(Entry::was_asserted),
         C::Ignored => front_door(Says::AcceptedAs(Class::Ignored), Entry::was_ignored),
         C::SenderTest => front_door(Says::AcceptedAs(Class::SenderTest), Entry::was_a_test),
-        C::Refused => Reading { severity: Severity::Low, ..refused() },
+        C::Refused => CodeMeaning { severity: Severity::Low, ..refused() },
         C::Rejected | C::Deferred => refused(),
 
         C::Settled(outcome) => of_outcome(outcome),
-        C::Probed => Reading { decided: Decided::No, ..settled(Class::Probed, |_| PROBED.to_owned()) },
-        C::Quarantined => Reading {
+        C::Probed => CodeMeaning { decided: Decided::No, ..settled(Class::Probed, |_| PROBED.to_owned()) },
+        C::Quarantined => CodeMeaning {
             says: Says::Ended(Class::Quarantined),
             decided: Decided::Quarantined,
             failed: true,
             severity: Severity::Medium,
             ..base(Part::Consumer, Entry::was_quarantined)
         },
-        C::Retried => Reading { severity: Severity::Low, ..comes_back(Entry::was_retried) },
-        C::Misconfigured => Reading { severity: Severity::Medium, ..comes_back(Entry::was_misconfigured) },
+        C::Retried => CodeMeaning { severity: Severity::Low, ..comes_back(Entry::was_retried) },
+        C::Misconfigured => {
+            CodeMeaning { severity: Severity::Medium, ..comes_back(Entry::was_misconfigured) }
+        }
         C::Left => comes_back(|entry| format!("not tried now: {}", entry.because())),
 
         C::Planned => operator(Entry::was_planned),
-        C::Redriven => Reading { says: Says::Redriven, ..operator(Entry::was_redriven) },
+        C::Redriven => CodeMeaning { says: Says::Redriven, ..operator(Entry::was_redriven) },
         C::RedriveEnded => operator(|entry| format!("the run through the plan ended: {}", entry.because())),
         C::CorrectionProposed => operator(Entry::was_corrected),
         C::CorrectionApproved => operator(|entry| format!("that was approved{}", entry.by())),
@@ -169,7 +171,7 @@ pub(super) fn reading(code: AuditCode) -> Reading {
             operator(|entry| format!("the correction became part of a plan{}", entry.by()))
         }
         C::Archived => operator(|entry| format!("{}{}", entry.because(), entry.by())),
-        C::Discarded => Reading { says: Says::Ended(Class::Discarded), ..operator(Entry::was_discarded) },
+        C::Discarded => CodeMeaning { says: Says::Ended(Class::Discarded), ..operator(Entry::was_discarded) },
 
         C::SessionOpened => sign_in(|entry| format!("a proofing session was opened{}", entry.by())),
         C::SignUpRefused => not_signed_in(|entry| format!("a sign-up was refused: {}", entry.because())),
@@ -190,7 +192,7 @@ pub(super) fn reading(code: AuditCode) -> Reading {
 const PROBED: &str = "a synthetic callback came through; it is about nobody";
 const SKIPPED: &str = "its type tells no result, as the operator has said: nothing written";
 
-fn of_outcome(outcome: Settled) -> Reading {
+fn of_outcome(outcome: Settled) -> CodeMeaning {
     match outcome {
         Settled::Applied => settled(Class::Applied, Entry::was_applied),
         Settled::Recorded => settled(Class::Recorded, Entry::was_recorded),
@@ -201,7 +203,7 @@ fn of_outcome(outcome: Settled) -> Reading {
         Settled::Duplicate => settled(Class::Duplicate, Entry::was_a_duplicate),
         Settled::Unclaimed => settled(Class::Unclaimed, Entry::was_unclaimed),
         Settled::Skipped => {
-            Reading { decided: Decided::No, ..settled(Class::Skipped, |_| SKIPPED.to_owned()) }
+            CodeMeaning { decided: Decided::No, ..settled(Class::Skipped, |_| SKIPPED.to_owned()) }
         }
     }
 }

@@ -7,7 +7,7 @@ use idv_callback::audit::{AuditCode, DecisionFacts};
 use idv_callback::timestamp::Timestamp;
 use serde::{Deserialize, Deserializer};
 
-use super::codes::{Reading, reading};
+use super::codes::{CodeMeaning, meaning_of};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,13 +145,13 @@ impl Entry {
     }
 
     /// What its code is to the readers.
-    pub(super) fn reading(&self) -> Reading {
-        reading(self.code)
+    pub(super) fn meaning(&self) -> CodeMeaning {
+        meaning_of(self.code)
     }
 
     /// What happened and why, in a sentence.
     pub fn sentence(&self) -> String {
-        (self.reading().sentence)(self)
+        (self.meaning().sentence)(self)
     }
 
     /// When.

@@ -17,19 +17,19 @@ const CATEGORY: u32 = 6;
 
 /// The record as an OCSF event. What has no place of its own in the schema is `unmapped`.
 pub fn ocsf(entry: &Entry, record: &Value) -> Value {
-    let reading = entry.reading();
-    let (activity, activity_name) = match reading.activity {
+    let meaning = entry.meaning();
+    let (activity, activity_name) = match meaning.activity {
         Activity::Create => (1, "Create"),
         Activity::Update => (3, "Update"),
         Activity::Other => (99, "Other"),
     };
-    let (status_id, status) = if reading.failed { (2, "Failure") } else { (1, "Success") };
-    let (severity_id, severity) = match reading.severity {
+    let (status_id, status) = if meaning.failed { (2, "Failure") } else { (1, "Success") };
+    let (severity_id, severity) = match meaning.severity {
         Severity::Informational => (1, "Informational"),
         Severity::Low => (2, "Low"),
         Severity::Medium => (3, "Medium"),
     };
-    let actor = match (reading.part, &entry.operator) {
+    let actor = match (meaning.part, &entry.operator) {
         (Part::Operator, Some(operator)) => json!({ "user": { "uid": operator } }),
         (Part::FrontDoor, _) => json!({ "invoked_by": "1Kosmos" }),
         (Part::Writer | Part::Consumer | Part::Operator | Part::SignIn, _) => {

@@ -205,7 +205,7 @@ impl Reconciliation {
             self.odd.push(text.clone());
             return;
         };
-        let says = entry.reading().says;
+        let says = entry.meaning().says;
         let (accepts, class) = match says {
             Says::Nothing | Says::Refused | Says::UnderWay | Says::Redriven => (false, None),
             Says::Accepted => (true, None),

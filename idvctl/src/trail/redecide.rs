@@ -52,7 +52,7 @@ fn is_decided(reason: &str) -> bool {
 impl Redecision {
     /// Decides one record again.
     pub fn read(&mut self, entry: &Entry) {
-        let (settled, quarantined) = match entry.reading().decided {
+        let (settled, quarantined) = match entry.meaning().decided {
             Decided::No => (false, false),
             Decided::Settled => (true, false),
             Decided::Quarantined => (false, entry.reason.as_deref().is_some_and(is_decided)),

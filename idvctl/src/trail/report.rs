@@ -70,8 +70,8 @@ impl Statistics {
         }
         *self.versions.entry(entry.version.clone()).or_default() += 1;
         let reason = || entry.reason.clone().unwrap_or_else(|| "not told".to_owned());
-        let reading = entry.reading();
-        let (accepted, class) = match reading.says {
+        let meaning = entry.meaning();
+        let (accepted, class) = match meaning.says {
             Says::Nothing | Says::UnderWay | Says::Redriven => (false, None),
             Says::Refused => {
                 *self.refusals.entry(format!("{}: {}", entry.code.word(), reason())).or_default() += 1;
@@ -99,7 +99,7 @@ impl Statistics {
                 *count += 1;
             }
         }
-        if reading.part == Part::Operator {
+        if meaning.part == Part::Operator {
             self.acts_in_all += 1;
             if self.acts.len() < MOST_ACTS {
                 self.acts.push(Act {

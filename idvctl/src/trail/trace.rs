@@ -36,7 +36,7 @@ impl Tracing {
         }
         self.receipts.extend(entry.receipt_id.clone());
         self.sessions.extend(entry.session_id.clone());
-        if entry.reading().part == Part::Operator {
+        if entry.meaning().part == Part::Operator {
             self.plans.extend(entry.plan_sha256.clone());
         }
     }
@@ -47,7 +47,7 @@ impl Tracing {
         let by_plan = entry.receipt_id.is_none()
             && entry.plan_sha256.as_ref().is_some_and(|plan| self.plans.contains(plan));
         // What happens at a sign-up or sign-in has no receipt: its thread is the session, or the user.
-        let signing_in = entry.reading().part == Part::SignIn
+        let signing_in = entry.meaning().part == Part::SignIn
             && (self.names(&entry) || entry.session_id.as_ref().is_some_and(|id| self.sessions.contains(id)));
         if by_receipt || by_plan || signing_in {
             thread.entries.push(entry);

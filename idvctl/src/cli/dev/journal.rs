@@ -17,14 +17,14 @@ use crate::output::{self, Output};
 
 /// The audit log: a readable line for each record, or the record itself; and the record in a file, where one is named.
 #[derive(Clone)]
-pub(crate) struct Journal {
+pub(crate) struct EventPrinter {
     output: Output,
     chain: Arc<Chain>,
     begun: Arc<AtomicBool>,
     file: Option<Arc<AuditFile>>,
 }
 
-impl Journal {
+impl EventPrinter {
     /// A log that begins with its first record.
     pub(crate) fn new(output: Output, file: Option<&Path>) -> Self {
         let chain = Arc::new(Chain::new(idv_callback::telemetry::writer("dev", "", SystemClock.now())));
@@ -37,7 +37,7 @@ impl Journal {
     }
 }
 
-impl AuditSink for Journal {
+impl AuditSink for EventPrinter {
     fn record(&self, record: &AuditRecord) -> io::Result<()> {
         if let Some(file) = &self.file {
             file.record(record)?;

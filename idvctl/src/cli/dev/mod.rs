@@ -21,7 +21,7 @@ use idv_callback::ports::Clock as _;
 use idv_callback::settlement::{Consumer, Pace};
 use idv_callback::verification::PoolId;
 use idv_callback::vocabulary::Status;
-use journal::Journal;
+use journal::EventPrinter;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -94,7 +94,7 @@ async fn run_embedded(
     }
     let ring = keys::read_ring(&path)?;
     let pool_id = pool_id(&options.pool)?;
-    let journal = Journal::new(output, options.audit_log.as_deref());
+    let journal = EventPrinter::new(output, options.audit_log.as_deref());
     let store = StoredSecret::File(path);
     let (pool, queues, intake, consumer) = installation(pool_id, &store, &journal, config);
     let (stop_serving, stop_consuming) = (stop_signal()?, stop_signal()?);
@@ -142,7 +142,7 @@ async fn run_on_aws(
     let back = connect(environment, CallLimits::CONSUMER).await;
     let (front, back) = (front.map_err(usage)?, back.map_err(usage)?);
     let queue = MessageQueue::new(&back, queue_url, dead_letters);
-    let journal = Journal::new(output, options.audit_log.as_deref());
+    let journal = EventPrinter::new(output, options.audit_log.as_deref());
     let intake = Intake {
         queue: SqsQueue::new(&front, queue_url),
         keys: KeyCache::new(StoredSecret::new(&front, &source), SystemClock),

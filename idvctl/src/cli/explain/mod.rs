@@ -19,7 +19,7 @@ use serde_json::json;
 use signatures::Claimed;
 
 use super::captured::Captured;
-use crate::cli::signing::{CapturedOptions, Case, check, sentence};
+use crate::cli::signing::{CapturedCase, CapturedOptions, check, sentence};
 use crate::output::{Failure, Output, outcome};
 
 /// What is looked at.
@@ -55,7 +55,7 @@ struct Explanation {
 }
 
 pub(crate) fn run(options: &Options, environment: &Environment, output: Output) -> Result<ExitCode, Failure> {
-    let Case { ring, profile, captured, at } = Case::read(&options.captured, environment)?;
+    let CapturedCase { ring, profile, captured, at } = CapturedCase::read(&options.captured, environment)?;
     let (refusal, explanation) = match check(&captured, &profile, &ring, at) {
         Ok(delivery) => {
             output.line(format!(

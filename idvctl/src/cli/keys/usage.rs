@@ -20,14 +20,14 @@ pub(crate) struct Options {
 
 /// The use of one key.
 #[derive(Default)]
-struct Use {
+struct KeyUse {
     callbacks: u64,
     first: String,
     last: String,
 }
 
 pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure> {
-    let mut keys: BTreeMap<String, Use> = BTreeMap::new();
+    let mut keys: BTreeMap<String, KeyUse> = BTreeMap::new();
     for path in &options.logs {
         let complaint = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
         let reader: Box<dyn BufRead> = if path == Path::new("-") {
@@ -39,17 +39,17 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
             count(&line.map_err(complaint)?, &mut keys);
         }
     }
-    let row = |(id, used): (&String, &Use)| {
+    let row = |(id, used): (&String, &KeyUse)| {
         vec![id.clone(), used.callbacks.to_string(), used.first.clone(), used.last.clone()]
     };
     output.table(&["webhook key", "callbacks", "first", "last"], keys.iter().map(row).collect())?;
-    let value = |(id, used): (&String, &Use)| json!({ "key_id": id, "callbacks": used.callbacks, "first": used.first, "last": used.last });
+    let value = |(id, used): (&String, &KeyUse)| json!({ "key_id": id, "callbacks": used.callbacks, "first": used.first, "last": used.last });
     output.value(&json!({ "keys": keys.iter().map(value).collect::<Vec<_>>() }))?;
     Ok(outcome(!keys.is_empty()))
 }
 
 /// A line counts when it is the record of an accepted callback; what a log tool puts before it is passed over.
-fn count(line: &[u8], keys: &mut BTreeMap<String, Use>) {
+fn count(line: &[u8], keys: &mut BTreeMap<String, KeyUse>) {
     let start = line.iter().position(|byte| *byte == b'{').unwrap_or(line.len());
     let Ok(record) = serde_json::from_slice::<Value>(line.get(start..).unwrap_or_default()) else { return };
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
