@@ -43,22 +43,22 @@ const EXIT_CODES: &str =
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Close the whole loop once, in memory: sign-up, callbacks over HTTP, queue, consumer, user pool.
+    /// Run the whole loop once, in memory: sign-up, callbacks over HTTP, queue, consumer, user pool.
     Demo,
-    /// Run the front door and the consumer in one process: in memory, or against real AWS.
+    /// Run the callback endpoint and the consumer in one process: in memory, or against real AWS.
     Dev(dev::Options),
     /// Build, sign and post callbacks.
     Send(send::Options),
     /// Print the signature header fields for a body on standard input.
     Sign(sign::Options),
-    /// Tell whether a captured request is authentic, and under which key.
+    /// Check whether a captured request is authentic, and which key signed it.
     Verify(verify::Options),
-    /// Tell which mistake of the sender explains a refused request.
+    /// Find the mistake of the sender that explains a refused request.
     Explain(explain::Options),
-    /// The audit trail: is it whole, did every callback end, what happened to whom, and a page for the auditor.
+    /// Verify, reconcile, trace, report and bundle the audit trail.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Dead letters: see what is there, what would become of each, send them back, see what became of them.
+    /// List, forecast, replay, verify, correct, archive and discard dead letters.
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
     /// Open a proofing session for a user who is there.

@@ -23,17 +23,17 @@ use crate::output::{self, Failure, Output};
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Say whether a trail is whole and unaltered: every gap, edit, reorder, duplicate and fork, by record. Offline.
+    /// Check whether a trail is whole and unaltered: every gap, edit, reorder, duplicate and fork, by record. Offline.
     Verify(verify::Options),
     /// Seal what is new: a Merkle tree over the chains' ends, and a signed checkpoint of it.
     Seal(seal::Options),
     /// Make a key for sealing, and print its public half.
     Keygen(keygen::Options),
-    /// Tell the life of one delivery or of one user, in order, with the reason for each step.
+    /// Show what happened to one delivery or one user, step by step, with the reason for each step.
     Trace(trace::Options),
-    /// Say whether every accepted callback ended in exactly one outcome, and whether every change to a user has a record.
+    /// Check whether every accepted callback has exactly one outcome, and every change to a user a record.
     Reconcile(reconcile::Options),
-    /// Decide everything again, by today's rules, and list what would be another.
+    /// Decide everything again by today's rules, and list what would be decided differently.
     Redecide(redecide::Options),
     /// Make one self-contained page to print or open offline.
     Report(report::Options),

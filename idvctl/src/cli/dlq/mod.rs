@@ -40,22 +40,22 @@ use crate::redrive::{Forecaster, Selection, scan};
 
 #[derive(Subcommand)]
 pub(crate) enum DlqCommand {
-    /// List the dead letters. Looking leaves every message as it was.
+    /// List the dead letters. This changes nothing.
     List(list::Options),
-    /// Show all that may be shown of one.
+    /// Show one dead letter, without personal data.
     Show(show::Options),
-    /// Count them by what they died of: reason, call and error, version.
+    /// Count the dead letters by cause: reason, call and error, version.
     Groups(groups::Options),
-    /// Say that a message is about another user than the one it names. A second operator must approve it. Changes nothing.
+    /// Propose that a message is about another user than the one it names. A second operator must approve it. Changes nothing.
     Correct(correct::Options),
-    /// Approve another operator's correction, after looking at the message and at the user. Changes nothing.
+    /// Approve another operator's correction, after a check of the message and the user. Changes nothing.
     Approve(approve::Options),
-    /// Choose messages, forecast what would become of each, and write that down. Changes nothing.
+    /// Select messages, forecast the outcome of each, and write a plan. Changes nothing.
     Plan(plan::Options),
-    /// Carry a plan out: one message, then five, then the rest. Can be repeated with the same plan.
+    /// Replay the messages of a plan: one, then five, then the rest. Can be run again with the same plan.
     #[command(alias = "replay")]
     Apply(apply::Options),
-    /// Say what became of each message of a plan. Exit code 0 only when all ended as forecast.
+    /// Show the outcome of each message of a plan. Exit code 0 only when all ended as forecast.
     Verify(verify::Options),
     /// Copy messages into an encrypted file, before SQS drops them.
     Archive(archive::Options),
