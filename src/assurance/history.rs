@@ -230,8 +230,8 @@ impl History {
     /// Adds what an event says of a session. One that was dated ahead stays known when the session releases it.
     fn hear(&mut self, session: &SessionId, word: Word, mark: Mark) -> bool {
         let ahead = mark.ahead;
-        let (remembered, release) = self.session(session).hear(word, mark);
-        self.ahead.extend(release.into_iter().filter(|(_, mark)| mark.ahead));
+        let (remembered, released) = self.session(session).hear(word, mark);
+        self.ahead.extend(released.into_iter().filter(|(_, mark)| mark.ahead));
         remembered || ahead
     }
 

@@ -130,6 +130,7 @@ async fn an_invocation_answers_before_its_time_is_over() {
     assert_eq!(consumer.settle_batch(&batch, world.deadline(5)).await.len(), 2);
     assert!(world.clock.now().since(start) < Duration::from_secs(5));
     assert_eq!(world.audit.last()["reason"], "out_of_time");
+    assert!(world.audit.last()["receipt_id"].is_string());
     // What was broken off is done when it comes back.
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(world.settle().await, Vec::<String>::new());

@@ -14,6 +14,7 @@ use idv_callback::ports::{
 };
 use idv_callback::settlement::Pace;
 use idv_callback::verification::{UserReference, Username};
+use idv_callback::vocabulary::EventTypes;
 use idvctl::embedded::{LocalQueues, UserPool};
 use idvctl::ports::{DeadLetter, DeadLetterStore, Depth};
 use idvctl::redrive::{
@@ -222,6 +223,20 @@ async fn looking_leaves_every_letter_as_it_was() {
         world.clock.sleep(Duration::from_secs(15 * 60 + 1)).await;
         assert_eq!(letters(&world).await.len(), 25);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_tells_no_result_any_more_is_forecast_to_stay() {
+    let mut world = World::new();
+    world.sign_up("ada", &[]);
+    world.post(&with(approval("ada", "evt_1", 10), "event_type", json!("verification.reopened"))).await;
+    die(&mut world).await;
+    world.policy.event_types = EventTypes::parse("verification.reopened=ignore").unwrap();
+
+    let plan = plan(&world, &Selection::default()).await;
+    assert!(plan.letters.is_empty());
+    let stays: Vec<_> = plan.left_out.iter().map(|letter| letter.forecast.as_str()).collect();
+    assert_eq!(stays, ["unknown: its event type tells no result any more: archive and discard it"]);
 }
 
 #[tokio::test(start_paused = true)]
