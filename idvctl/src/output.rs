@@ -18,6 +18,11 @@ impl Failure {
         Self { code: 2, message: message.into() }
     }
 
+    /// Exit code 1: it was not done.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into() }
+    }
+
     /// What it says.
     pub(crate) fn message(&self) -> &str {
         &self.message

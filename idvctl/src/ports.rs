@@ -71,6 +71,49 @@ pub trait DeadLetterStore: Send + Sync {
     /// How many there are.
     fn depth(&self) -> impl Future<Output = Result<Depth, QueueError>> + Send;
 
-    /// Sends a message back to the callback queue, and sees that it arrived whole.
-    fn send_back(&self, message: OutgoingMessage) -> impl Future<Output = Result<(), QueueError>> + Send;
+    /// Sends a message back to the callback queue, and sees that it arrived whole; gives the id that it has there.
+    fn send_back(&self, message: OutgoingMessage) -> impl Future<Output = Result<String, QueueError>> + Send;
+
+    /// How many messages the callback queue has.
+    fn waiting(&self) -> impl Future<Output = Result<Waiting, QueueError>> + Send;
+}
+
+/// What is known of the callback queue as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many messages it has, about: those that can be received, those that come later, those in flight.
+    pub messages: u64,
+    /// How many of these are in flight, about.
+    pub in_flight: u64,
+}
+
+/// What the consumer recorded of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The id that the message had in the callback queue.
+    pub message_id: String,
+    /// The receipt.
+    pub receipt_id: String,
+    /// When.
+    pub at: Timestamp,
+    /// What became of it.
+    pub outcome: RecordedOutcome,
+}
+
+/// What became of a message, as the consumer recorded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordedOutcome {
+    /// It was settled: the audit code's word, and whether that confirmed the user.
+    Settled(&'static str, bool),
+    /// It went to the dead letters: reason, detail and version.
+    Quarantined(String),
+}
+
+/// The consumer's audit log.
+pub trait ConsumerLog: Send + Sync {
+    /// What was settled or quarantined since then.
+    ///
+    /// # Errors
+    /// Why the log cannot be asked, in words for a person.
+    fn outcomes(&self, since: Timestamp) -> impl Future<Output = Result<Vec<Recorded>, String>> + Send;
 }

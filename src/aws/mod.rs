@@ -13,4 +13,4 @@ pub use connection::{AwsConnection, CallLimits, http_client, region};
 pub use failure::{Failure, Sort};
 pub use key_store::StoredSecret;
 pub use rollout::{Deployments, LambdaVersions};
-pub use sqs::{MessageQueue, SqsQueue, queue_error};
+pub use sqs::{MessageQueue, SqsQueue, Stored, queue_error};

@@ -33,6 +33,14 @@ pub struct MessageQueue {
     pub dead_letters: SqsQueue,
 }
 
+/// A message as SQS has it (API reference, `SendMessage`).
+pub struct Stored {
+    /// The id that SQS gave it.
+    pub message_id: Option<String>,
+    /// The MD5 of its body.
+    pub body_md5: Option<String>,
+}
+
 impl MessageQueue {
     /// The queues at these URLs.
     pub fn new(connection: &AwsConnection, callbacks: &str, dead_letters: &str) -> Self {
@@ -58,11 +66,11 @@ impl SqsQueue {
         answer.map(drop).map_err(|error| queue_error("GetQueueAttributes", &error))
     }
 
-    /// Sends a message; gives the MD5 of the body as SQS has it.
+    /// Sends a message; tells what SQS has.
     ///
     /// # Errors
     /// [`QueueError`] when it was not stored.
-    pub async fn send_message(&self, message: OutgoingMessage) -> Result<Option<String>, QueueError> {
+    pub async fn send_message(&self, message: OutgoingMessage) -> Result<Stored, QueueError> {
         let attributes =
             message.attributes.into_iter().map(|(name, value)| Ok((name, text_attribute(value)?)));
         let attributes: Result<HashMap<_, _>, QueueError> = attributes.collect();
@@ -72,7 +80,7 @@ impl SqsQueue {
             .message_deduplication_id(message.deduplication_id)
             .set_message_attributes(Some(attributes?).filter(|attributes| !attributes.is_empty()));
         let answer = request.send().await.map_err(|error| queue_error("SendMessage", &error))?;
-        Ok(answer.md5_of_message_body)
+        Ok(Stored { message_id: answer.message_id, body_md5: answer.md5_of_message_body })
     }
 }
 

@@ -9,7 +9,9 @@ use aws_sdk_cognitoidentityprovider::types::{
     AdminCreateUserConfigType, AttributeDataType, LambdaConfigType, SchemaAttributeType, UserPoolMfaType,
     UsernameConfigurationType,
 };
-use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType, ScalingConfig};
+use aws_sdk_lambda::types::{
+    EventSourceMappingConfiguration, FunctionResponseType, LoggingConfig, ScalingConfig,
+};
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -143,8 +145,11 @@ impl Inspection {
         let answer = self.lambda.get_function_configuration().function_name(name).send().await;
         let answer = answer.map_err(|error| problem("GetFunctionConfiguration", &error))?;
         let variables = answer.environment().and_then(|environment| environment.variables());
+        let named = answer.logging_config().and_then(LoggingConfig::log_group);
+        let default = || format!("/aws/lambda/{}", answer.function_name().unwrap_or_default());
         Ok(Function {
             asked: name.to_owned(),
+            log_group: named.map_or_else(default, str::to_owned),
             timeout: Duration::from_secs(
                 u64::try_from(answer.timeout().unwrap_or_default()).unwrap_or_default(),
             ),

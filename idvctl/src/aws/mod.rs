@@ -3,6 +3,7 @@
 mod archive;
 mod clients;
 mod connection;
+mod consumer;
 mod identity;
 mod inspection;
 mod queue;
@@ -10,6 +11,7 @@ mod signer;
 
 pub use archive::{LogRecords, object, objects};
 pub use connection::connect;
+pub use consumer::{ConsumerRecords, DeployedConsumer};
 pub use identity::{SignedCall, caller_identity, sign_statement, who_signed};
 pub use inspection::Inspection;
 pub use signer::{public_key, sign};

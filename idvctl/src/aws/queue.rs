@@ -1,6 +1,7 @@
 //! The queues as an operator's tool uses them (SQS API reference: `ReceiveMessage`, `DeleteMessage`,
 //! `ChangeMessageVisibilityBatch`, `GetQueueAttributes`).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{
@@ -11,7 +12,7 @@ use idv_callback::ports::{Fault, OutgoingMessage, QueueError, ReceivedMessage};
 use idv_callback::timestamp::Timestamp;
 use md5::{Digest as _, Md5};
 
-use crate::ports::{DeadLetter, DeadLetterStore, Depth, MessageSource};
+use crate::ports::{DeadLetter, DeadLetterStore, Depth, MessageSource, Waiting};
 
 /// How long a receive waits for a message, 20 s at most (API reference, `WaitTimeSeconds`). A process that is asked to
 /// stop waits for the receive under way.
@@ -88,28 +89,51 @@ impl DeadLetterStore for MessageQueue {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        let request = self.dead_letters.client.get_queue_attributes().queue_url(&self.dead_letters.url);
-        let answer = request.attribute_names(QueueAttributeName::All).send().await;
-        let answer = answer.map_err(|error| queue_error("GetQueueAttributes", &error))?;
-        let number =
-            |name| answer.attributes().and_then(|all| all.get(&name)?.parse::<u64>().ok()).unwrap_or(0);
-        let held = number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible);
+        let attributes = attributes(&self.dead_letters).await?;
+        let held = number(&attributes, &QueueAttributeName::ApproximateNumberOfMessagesNotVisible)?;
+        let seconds = number(&attributes, &QueueAttributeName::MessageRetentionPeriod).unwrap_or(0);
         Ok(Depth {
-            messages: number(QueueAttributeName::ApproximateNumberOfMessages) + held,
+            messages: number(&attributes, &QueueAttributeName::ApproximateNumberOfMessages)? + held,
             held,
-            retention: Duration::from_secs(number(QueueAttributeName::MessageRetentionPeriod)),
+            retention: Duration::from_secs(seconds),
         })
     }
 
-    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+    async fn send_back(&self, message: OutgoingMessage) -> Result<String, QueueError> {
         let sent = idv_callback::hex::hex(&Md5::digest(message.body.as_bytes()));
-        let arrived = self.callbacks.send_message(message).await?;
-        if arrived.as_deref() == Some(sent.as_str()) {
-            Ok(())
-        } else {
-            Err(QueueError::Transient(Fault::new("SendMessage", "other_digest")))
+        let stored = self.callbacks.send_message(message).await?;
+        if stored.body_md5 != Some(sent) {
+            return Err(QueueError::Transient(Fault::new("SendMessage", "other_digest")));
         }
+        stored.message_id.ok_or_else(|| QueueError::Transient(Fault::new("SendMessage", "no_message_id")))
     }
+
+    async fn waiting(&self) -> Result<Waiting, QueueError> {
+        let attributes = attributes(&self.callbacks).await?;
+        let in_flight = number(&attributes, &QueueAttributeName::ApproximateNumberOfMessagesNotVisible)?;
+        // A FIFO queue delays no single message, and ours none at all.
+        let delayed =
+            number(&attributes, &QueueAttributeName::ApproximateNumberOfMessagesDelayed).unwrap_or(0);
+        let visible = number(&attributes, &QueueAttributeName::ApproximateNumberOfMessages)?;
+        Ok(Waiting { messages: visible + delayed + in_flight, in_flight })
+    }
+}
+
+/// What `GetQueueAttributes` tells.
+type Attributes = HashMap<QueueAttributeName, String>;
+
+async fn attributes(queue: &SqsQueue) -> Result<Attributes, QueueError> {
+    let request = queue.client.get_queue_attributes().queue_url(&queue.url);
+    let answer = request.attribute_names(QueueAttributeName::All).send().await;
+    let answer = answer.map_err(|error| queue_error("GetQueueAttributes", &error))?;
+    Ok(answer.attributes.unwrap_or_default())
+}
+
+/// A figure that is not there is not 0: a queue would look empty that nobody has counted.
+fn number(attributes: &Attributes, name: &QueueAttributeName) -> Result<u64, QueueError> {
+    let number = attributes.get(name).and_then(|text| text.parse().ok());
+    let missing = || QueueError::Misconfigured(Fault::new("GetQueueAttributes", &format!("no.{name}")));
+    number.ok_or_else(missing)
 }
 
 fn dead_letter(message: Message) -> Result<DeadLetter, QueueError> {

@@ -30,7 +30,7 @@ use crate::embedded::{
     FifoQueue, LocalProofing, LocalQueues, MemoryKeyStore, SignInEnd, SignUp, SimulatedPerson, UserPool,
     dead_letter, installation, serve, sign_in, user_json,
 };
-use crate::embedded::{FrontDoor, consume};
+use crate::embedded::{FrontDoor, Switch, consume};
 use crate::new_key_ring::fresh_ring;
 use crate::output::Failure;
 use crate::poster::Poster;
@@ -152,7 +152,8 @@ impl World {
             let _over = stopped.wait_for(|stop| *stop).await.map(drop);
         };
         let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, until(stopped.clone()));
-        let consumer = consume(Arc::new(consumer), queues.callbacks.clone(), until(stopped));
+        let consumer =
+            consume(Arc::new(consumer), queues.callbacks.clone(), Switch::default(), until(stopped));
         let tasks = vec![tokio::spawn(server), tokio::spawn(consumer)];
         let url = Uri::from_static("http://127.0.0.1");
         let poster = Poster::new(&url)?;

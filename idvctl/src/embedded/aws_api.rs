@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use idv_callback::lambda::HttpMessage;
-use idv_callback::ports::{CallbackQueue as _, Clock, OutgoingMessage, QueueError, Redelivery as _};
+use idv_callback::ports::{Clock, OutgoingMessage, QueueError, Redelivery as _};
+use idv_callback::settlement::MAXIMUM_RECEIVES;
 use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 
+use super::deployment::{DEAD_LETTER_QUEUE_ARN, Deployment, QUEUE_ARN};
 use super::http_server::Reply;
 use super::queue::{FifoQueue, LocalQueues, QueuedMessage};
 use super::sts;
@@ -25,6 +27,7 @@ pub const DEAD_LETTER_QUEUE: &str = "idv-dead-letters.fifo";
 pub struct AwsApi<C> {
     queues: LocalQueues<C>,
     pool: UserPool<C>,
+    deployment: Deployment,
 }
 
 /// An error as AWS names it.
@@ -43,23 +46,46 @@ impl From<PoolError> for Refused {
 }
 
 impl<C: Clock + Clone> AwsApi<C> {
-    /// These queues and this pool.
-    pub fn new(queues: LocalQueues<C>, pool: UserPool<C>) -> Self {
-        Self { queues, pool }
+    /// These queues, this pool and this consumer.
+    pub fn new(queues: LocalQueues<C>, pool: UserPool<C>, deployment: Deployment) -> Self {
+        Self { queues, pool, deployment }
+    }
+
+    /// Whether a request is one of Lambda's calls, which go by their path (Lambda API reference).
+    pub fn is_of_lambda(path: &str) -> bool {
+        path.starts_with("/2015-03-31/")
+    }
+
+    fn lambda(&self, request: &HttpMessage) -> Reply {
+        let path = request.path.trim_end_matches('/');
+        if request.method == "GET" && path == "/2015-03-31/event-source-mappings" {
+            return Reply::json(200, &self.deployment.mappings());
+        }
+        if request.method == "GET"
+            && path.starts_with("/2015-03-31/functions/")
+            && path.ends_with("/configuration")
+        {
+            return Reply::json(200, &self.deployment.function());
+        }
+        Reply::json(404, &json!({ "__type": "ResourceNotFoundException", "Message": "not embedded" }))
     }
 
     /// Answers a call.
     pub async fn answer(&self, request: &HttpMessage) -> Reply {
+        if Self::is_of_lambda(&request.path) {
+            return self.lambda(request);
+        }
         let target = request.header("x-amz-target").unwrap_or_default();
         if target.is_empty() && request.body.starts_with(b"Action=GetCallerIdentity&") {
             return sts::get_caller_identity(request);
         }
         let arguments: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let answered = match target.rsplit('.').next().unwrap_or_default() {
+            "FilterLogEvents" => Ok(self.deployment.events(&arguments)),
             "AdminGetUser" => self.admin_get_user(&arguments),
             "GetQueueAttributes" => self.get_queue_attributes(&arguments),
             "ReceiveMessage" => self.receive_message(&arguments),
-            "SendMessage" => self.send_message(&arguments).await,
+            "SendMessage" => self.send_message(&arguments),
             "DeleteMessage" => self.delete_message(&arguments).await,
             "ChangeMessageVisibilityBatch" => self.change_visibility(&arguments).await,
             other => Err(Refused(400, format!("UnknownOperationException.{other}"))),
@@ -96,12 +122,22 @@ impl<C: Clock + Clone> AwsApi<C> {
 
     fn get_queue_attributes(&self, arguments: &Value) -> Result<Value, Refused> {
         let (messages, in_flight) = self.queue(arguments)?.counts();
-        Ok(json!({ "Attributes": {
+        let is_callbacks = text(arguments, "QueueUrl").ends_with(CALLBACK_QUEUE);
+        let arn = if is_callbacks { QUEUE_ARN } else { DEAD_LETTER_QUEUE_ARN };
+        let policy =
+            json!({ "deadLetterTargetArn": DEAD_LETTER_QUEUE_ARN, "maxReceiveCount": MAXIMUM_RECEIVES });
+        let mut attributes = json!({
+            "QueueArn": arn,
             "ApproximateNumberOfMessages": (messages - in_flight).to_string(),
             "ApproximateNumberOfMessagesNotVisible": in_flight.to_string(),
+            "ApproximateNumberOfMessagesDelayed": "0",
             "FifoQueue": "true",
             "MessageRetentionPeriod": "1209600",
-        } }))
+        });
+        if is_callbacks && let Value::Object(attributes) = &mut attributes {
+            attributes.insert("RedrivePolicy".to_owned(), json!(policy.to_string()));
+        }
+        Ok(json!({ "Attributes": attributes }))
     }
 
     fn receive_message(&self, arguments: &Value) -> Result<Value, Refused> {
@@ -112,7 +148,7 @@ impl<C: Clock + Clone> AwsApi<C> {
         Ok(json!({ "Messages": messages.iter().map(message).collect::<Vec<_>>() }))
     }
 
-    async fn send_message(&self, arguments: &Value) -> Result<Value, Refused> {
+    fn send_message(&self, arguments: &Value) -> Result<Value, Refused> {
         let body = text(arguments, "MessageBody");
         let attributes = arguments.get("MessageAttributes").and_then(Value::as_object);
         let attribute =
@@ -123,8 +159,8 @@ impl<C: Clock + Clone> AwsApi<C> {
             deduplication_id: text(arguments, "MessageDeduplicationId").to_owned(),
             attributes: attributes.into_iter().flatten().map(attribute).collect::<BTreeMap<_, _>>(),
         };
-        self.queue(arguments)?.send(message).await?;
-        Ok(json!({ "MessageId": "sent", "MD5OfMessageBody": digest(body) }))
+        let id = self.queue(arguments)?.accept(message)?;
+        Ok(json!({ "MessageId": id, "MD5OfMessageBody": digest(body) }))
     }
 
     async fn delete_message(&self, arguments: &Value) -> Result<Value, Refused> {

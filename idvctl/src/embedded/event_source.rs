@@ -2,6 +2,8 @@
 //! not name (Lambda developer guide, "Using Lambda with Amazon SQS", "Partial batch responses").
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use idv_callback::lambda::batch_event;
@@ -13,8 +15,33 @@ use crate::ports::MessageSource;
 /// How long to wait after a receive that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// How often a mapping that is switched off looks at its switch.
+const OFF: Duration = Duration::from_millis(50);
+
 /// How many messages one batch has at most.
 const BATCH_SIZE: u32 = 10;
+
+/// Whether the event source mapping runs. Clones are the same switch.
+#[derive(Clone)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Default for Switch {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Switch {
+    /// Whether it runs.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Lets it run, or stops it after the batch under way.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+}
 
 /// A queue and the function that gets its batches.
 pub struct EventSource<Q, C, F> {
@@ -24,6 +51,8 @@ pub struct EventSource<Q, C, F> {
     pub clock: C,
     /// The function: from the event to the ids of the messages that must come back. An error means all of them.
     pub function: F,
+    /// Whether it runs.
+    pub switch: Switch,
 }
 
 impl<Q, C, F, R> EventSource<Q, C, F>
@@ -38,6 +67,12 @@ where
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
         loop {
+            if !self.switch.is_on() {
+                tokio::select! {
+                    () = self.clock.sleep(OFF) => continue,
+                    () = &mut stop => return,
+                }
+            }
             let receive = self.queue.receive(BATCH_SIZE);
             tokio::pin!(receive);
             let received = tokio::select! {

@@ -10,7 +10,7 @@ use idv_callback::ports::{
 use idv_callback::settlement::{Consumer, INVOCATION_TIMEOUT as CONSUMER_TIMEOUT};
 use serde_json::Value;
 
-use super::{EventSource, Reply, Site, from_lambda_response};
+use super::{EventSource, Reply, Site, Switch, from_lambda_response};
 use crate::ports::MessageSource;
 
 /// An HTTP server's view of the callback function.
@@ -34,6 +34,7 @@ where
 pub(crate) async fn consume<D, Q, S, A, C, M>(
     consumer: Arc<Consumer<D, Q, S, A, C>>,
     queue: M,
+    switch: Switch,
     stop: impl Future<Output = ()> + Send,
 ) where
     D: UserDirectory,
@@ -52,5 +53,5 @@ pub(crate) async fn consume<D, Q, S, A, C, M>(
             Ok(response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
         }
     };
-    EventSource { queue, clock, function }.run(stop).await;
+    EventSource { queue, clock, function, switch }.run(stop).await;
 }

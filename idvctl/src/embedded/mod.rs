@@ -12,6 +12,8 @@ mod api_gateway;
 #[cfg(feature = "operator")]
 mod aws_api;
 mod custom_auth;
+#[cfg(feature = "operator")]
+mod deployment;
 mod event_source;
 mod functions;
 mod http_server;
@@ -28,7 +30,9 @@ pub use api_gateway::from_lambda_response;
 #[cfg(feature = "operator")]
 pub use aws_api::{AwsApi, CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 pub use custom_auth::{SignInEnd, SimulatedPerson, sign_in};
-pub use event_source::EventSource;
+#[cfg(feature = "operator")]
+pub use deployment::{Deployment, RecordLog};
+pub use event_source::{EventSource, Switch};
 pub(crate) use functions::{FrontDoor, consume};
 pub use http_server::{Reply, Site, serve};
 pub(crate) use installation::installation;

@@ -13,7 +13,7 @@ use idv_callback::ports::{
 use idv_callback::timestamp::Timestamp;
 use stock::{Handled, Stock};
 
-use crate::ports::{DeadLetter, DeadLetterStore, Depth, MessageSource};
+use crate::ports::{DeadLetter, DeadLetterStore, Depth, MessageSource, Waiting};
 
 /// The largest message: 1 MiB, attributes included (developer guide, "Amazon SQS message quotas").
 const MAXIMUM_BYTES: usize = 1024 * 1024;
@@ -124,16 +124,19 @@ impl<C: Clock + Clone> FifoQueue<C> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+    /// Gives the message's id: that of the first one, where its deduplication id came before.
+    pub(super) fn accept(&self, message: OutgoingMessage) -> Result<String, QueueError> {
         check(&message)?;
         let now = self.clock.now();
         let mut stock = self.lock();
-        if stock.is_repeated(&message.deduplication_id, now) {
-            return Ok(());
+        if let Some(id) = stock.repeated(&message.deduplication_id, now) {
+            return Ok(id);
         }
         let number = stock.next_number();
+        let id = format!("{}-{number:08}", self.name);
+        stock.remember(&message.deduplication_id, &id, now);
         let message = QueuedMessage {
-            id: format!("{}-{number:08}", self.name),
+            id: id.clone(),
             body: message.body,
             group_id: message.group_id,
             deduplication_id: message.deduplication_id,
@@ -144,7 +147,7 @@ impl<C: Clock + Clone> FifoQueue<C> {
             handle: String::new(),
         };
         stock.push(number, message);
-        Ok(())
+        Ok(id)
     }
 
     /// While a message of a group is in flight, no other of the group is handed out. As many of one group as possible come
@@ -222,7 +225,7 @@ fn is_allowed(c: char) -> bool {
 
 impl<C: Clock + Clone> CallbackQueue for FifoQueue<C> {
     async fn send(&self, message: OutgoingMessage) -> Result<(), QueueError> {
-        self.accept(message)
+        self.accept(message).map(drop)
     }
 }
 
@@ -287,7 +290,7 @@ impl<C: Clock + Clone> DeadLetters for LocalQueues<C> {
         message: &ReceivedMessage,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), QueueError> {
-        self.dead_letters.accept(OutgoingMessage::dead_letter(message, attributes))
+        self.dead_letters.accept(OutgoingMessage::dead_letter(message, attributes)).map(drop)
     }
 }
 
@@ -327,7 +330,12 @@ impl<C: Clock + Clone> DeadLetterStore for LocalQueues<C> {
         Ok(Depth { messages, held, retention: RETENTION })
     }
 
-    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+    async fn send_back(&self, message: OutgoingMessage) -> Result<String, QueueError> {
         self.callbacks.accept(message)
+    }
+
+    async fn waiting(&self) -> Result<Waiting, QueueError> {
+        let (messages, in_flight) = self.callbacks.counts();
+        Ok(Waiting { messages, in_flight })
     }
 }

@@ -135,6 +135,8 @@ pub struct Function {
     pub asked: String,
     /// Its time limit.
     pub timeout: Duration,
+    /// The log group that it writes to.
+    pub log_group: String,
     /// Its environment variables.
     pub variables: BTreeMap<String, String>,
 }

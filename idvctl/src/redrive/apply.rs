@@ -1,7 +1,6 @@
 //! Carrying a plan out: first one, then five, then the rest.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
 use std::time::Duration;
 
 use idv_callback::envelope::group_id;
@@ -9,39 +8,13 @@ use idv_callback::hex::hex;
 use idv_callback::ports::{Clock, OutgoingMessage, QueueError, UserDirectory};
 use sha2::{Digest as _, Sha256};
 
-use super::forecast::Forecaster;
 use super::history::with_replay;
+use super::journal::{Journal, Note, Stage};
 use super::plan::user_state;
 use super::scan::{EMPTY_ANSWERS, LONGEST_SCAN, MOST_HELD, look, scan};
-use super::verify::{ReplayOutcome, outcomes, returned};
+use super::verify::{Outcomes, ReplayOutcome};
 use super::{Plan, PlannedMessage, body_sha256};
-use crate::ports::{DeadLetter, DeadLetterStore};
-
-/// How long the consumer has for a message that leaves no trace.
-const TRACELESS: Duration = Duration::from_secs(5);
-
-/// How far a message has come, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// It is about to be sent.
-    Sending,
-    /// It was sent and arrived.
-    Sent,
-    /// It was sent, arrived and was removed.
-    Removed,
-}
-
-/// What has been done of a plan, in this run of the tool or an earlier one, kept where a crash does not reach it.
-pub trait Journal {
-    /// Notes how far a message has come. It is stored when the call returns.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    fn note(&mut self, message_id: &str, stage: Stage) -> io::Result<()>;
-
-    /// The farthest that a message has come; none when nothing was done with it yet.
-    fn stage(&self, message_id: &str) -> Option<Stage>;
-}
+use crate::ports::{ConsumerLog, DeadLetter, DeadLetterStore};
 
 /// How fast, and in which steps.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +23,6 @@ pub struct Pacing {
     pub rate: u32,
     /// How many messages the first steps have; the rest follow at once.
     pub steps: [usize; 2],
-    /// How long the outcome of a step is waited for.
-    pub patience: Duration,
 }
 
 /// What a watcher is told.
@@ -60,6 +31,8 @@ pub enum Progress<'a> {
     Sending(&'a PlannedMessage),
     /// It was sent and removed.
     Sent(&'a PlannedMessage),
+    /// The outcomes of so many messages are looked for.
+    Awaiting(usize),
     /// A step ended as it was forecast: so many messages of so many.
     Step(usize, usize),
 }
@@ -69,9 +42,10 @@ pub enum Progress<'a> {
 pub enum Stopped {
     /// Nothing was done: these messages or users changed since the plan was made.
     Changed(Vec<String>),
-    /// Messages of a step, or at the end of the whole plan, are dead again or not settled in time: by receipt, what became of
-    /// each.
+    /// Messages of a step, or of the whole plan at its end, ended otherwise than forecast: by receipt, what became of each.
     Halted(BTreeMap<String, String>),
+    /// It is not known what became of messages that were sent, and none ended otherwise than forecast: by receipt, why not.
+    NotKnown(BTreeMap<String, String>),
     /// These messages cannot be had now: somebody holds them, by a run that was broken off perhaps.
     NotNow(Vec<String>),
     /// A user could not be read.
@@ -91,23 +65,31 @@ pub struct Applied {
     pub removed: usize,
     /// Still to be done.
     pub left: usize,
+    /// What became of those that were looked at last and ended well: how many of each.
+    pub ended: BTreeMap<String, usize>,
     /// Why it stopped before the end.
     pub stopped: Option<Stopped>,
 }
 
+/// What became of messages: how many ended well, and how; of the others, by receipt, how each ended or why that is not known.
+#[derive(Default)]
+struct Looked {
+    good: BTreeMap<String, usize>,
+    bad: BTreeMap<String, String>,
+    unknown: BTreeMap<String, String>,
+}
+
 /// Carries a plan out.
-pub struct Apply<'a, S, D, C> {
-    /// The queues.
-    pub store: &'a S,
-    /// The users, the keys, the policy, the clock.
-    pub forecaster: Forecaster<'a, D, C>,
+pub struct Apply<'a, S, D, C, L> {
+    /// Where outcomes are looked for: the queues, the users, the consumer's log.
+    pub outcomes: Outcomes<'a, S, D, C, L>,
     /// Who does it.
     pub by: &'a str,
     /// How fast.
     pub pacing: Pacing,
 }
 
-impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
+impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S, D, C, L> {
     /// Does what is left of the plan. `watch` is told of each step, and says whether to go on.
     pub async fn run(
         &self,
@@ -115,24 +97,36 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         journal: &mut impl Journal,
         mut watch: impl FnMut(Progress<'_>) -> bool,
     ) -> Applied {
-        let stopped = self.steps(plan, journal, &mut watch).await.err();
+        let mut ended = BTreeMap::new();
+        let stopped = self.steps(plan, journal, &mut ended, &mut watch).await.err();
         let left = left(plan, journal).len();
-        Applied { removed: plan.letters.len() - left, left, stopped }
+        Applied { removed: plan.letters.len() - left, left, ended, stopped }
     }
 
     async fn steps(
         &self,
         plan: &Plan,
         journal: &mut impl Journal,
+        ended: &mut BTreeMap<String, usize>,
         watch: &mut impl FnMut(Progress<'_>) -> bool,
     ) -> Result<(), Stopped> {
         self.unchanged(plan, journal).await?;
+        self.known(plan, journal, ended, watch).await?;
         let total = plan.letters.len();
         for step in self.pacing.steps.into_iter().chain([usize::MAX]) {
             let sent = self.send(plan, journal, step, watch).await?;
             let (last, nothing_sent) = (step == usize::MAX, sent.is_empty());
             let looked_for = if last { plan.letters.iter().collect() } else { sent };
-            self.await_outcomes(plan, &looked_for).await?;
+            watch(Progress::Awaiting(looked_for.len()));
+            let Looked { good, mut bad, mut unknown } = self.look_at(plan, journal, &looked_for).await?;
+            *ended = good;
+            if !bad.is_empty() {
+                bad.append(&mut unknown);
+                return Err(Stopped::Halted(bad));
+            }
+            if !unknown.is_empty() {
+                return Err(Stopped::NotKnown(unknown));
+            }
             let go_on = nothing_sent || watch(Progress::Step(total - left(plan, journal).len(), total));
             if !go_on && !last {
                 return Err(Stopped::Asked);
@@ -141,12 +135,32 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         Ok(())
     }
 
+    /// Nothing more is sent while it is not known what became of what an earlier run sent. What ended otherwise than forecast
+    /// was told then, and whoever runs the plan again has mended that.
+    async fn known(
+        &self,
+        plan: &Plan,
+        journal: &impl Journal,
+        ended: &mut BTreeMap<String, usize>,
+        watch: &mut impl FnMut(Progress<'_>) -> bool,
+    ) -> Result<(), Stopped> {
+        let sent = plan.letters.iter().filter(|message| journal.stage(&message.message_id).is_some());
+        let sent: Vec<_> = sent.collect();
+        if sent.is_empty() || left(plan, journal).is_empty() {
+            return Ok(());
+        }
+        watch(Progress::Awaiting(sent.len()));
+        let looked = self.look_at(plan, journal, &sent).await?;
+        *ended = looked.good;
+        if looked.unknown.is_empty() { Ok(()) } else { Err(Stopped::NotKnown(looked.unknown)) }
+    }
+
     /// Every message that is still to be sent is there with the same body, and every user whose messages are all still to be
     /// sent has the same record.
     async fn unchanged(&self, plan: &Plan, journal: &mut impl Journal) -> Result<(), Stopped> {
         let mut found: HashSet<String> = HashSet::new();
         let planned: HashMap<_, _> = plan.letters.iter().map(by_id).collect();
-        let scanned = scan(self.store, self.forecaster.clock, async |dead: DeadLetter| {
+        let scanned = scan(self.outcomes.store, self.outcomes.forecaster.clock, async |dead: DeadLetter| {
             let message = planned.get(dead.id.as_str());
             if message.is_some_and(|message| message.body_sha256 == body_sha256(&dead)) {
                 found.insert(dead.id);
@@ -155,7 +169,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         })
         .await
         .map_err(Stopped::Queue)?;
-        let held = self.store.depth().await.map_err(Stopped::Queue)?.held;
+        let held = self.outcomes.store.depth().await.map_err(Stopped::Queue)?.held;
         let cannot_tell = scanned.cut_short || held > 0;
         let (mut changed, mut hidden): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         let mut touched: HashSet<&str> = HashSet::new();
@@ -171,7 +185,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 hidden.push(id.clone());
             } else if stage == Some(Stage::Sent) {
                 // It arrived, and it is not there any more: a crash kept its removal from being told.
-                note(journal, message, Stage::Removed)?;
+                self.note(journal, message, Stage::Removed, None)?;
             } else {
                 changed.push(format!("message {id} is no longer in the dead-letter queue"));
             }
@@ -194,8 +208,8 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
 
     async fn state(&self, message: &PlannedMessage) -> Result<String, String> {
         let Some(reference) = message.reference() else { return Err("the plan names no user".to_owned()) };
-        let user = self.forecaster.read(&reference).await?;
-        Ok(user_state(self.forecaster.ring, user.as_ref()))
+        let user = self.outcomes.forecaster.read(&reference).await?;
+        Ok(user_state(self.outcomes.forecaster.ring, user.as_ref()))
     }
 
     /// Sends up to so many messages back, in the order in which the queue gives them; gives those that were sent.
@@ -208,7 +222,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
     ) -> Result<Vec<&'p PlannedMessage>, Stopped> {
         let mut left: HashMap<_, _> = left(plan, journal).into_iter().map(by_id).collect();
         let (mut sent, mut held, mut empty) = (Vec::new(), Vec::new(), 0);
-        let mut holding_since = self.forecaster.clock.now();
+        let mut holding_since = self.outcomes.forecaster.clock.now();
         let outcome = loop {
             if left.is_empty() || sent.len() >= most {
                 break Ok(());
@@ -217,13 +231,13 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 break Err(Stopped::NotNow(left.keys().map(|id| (*id).to_owned()).collect()));
             }
             // What is not in the plan must not come back while it is still on the list of what is held.
-            if self.forecaster.clock.now().since(holding_since) > LONGEST_SCAN {
-                if let Err(error) = self.store.release(&std::mem::take(&mut held)).await {
+            if self.outcomes.forecaster.clock.now().since(holding_since) > LONGEST_SCAN {
+                if let Err(error) = self.outcomes.store.release(&std::mem::take(&mut held)).await {
                     break Err(Stopped::Queue(error));
                 }
-                holding_since = self.forecaster.clock.now();
+                holding_since = self.outcomes.forecaster.clock.now();
             }
-            let letters = match look(self.store).await {
+            let letters = match look(self.outcomes.store).await {
                 Ok(letters) => letters,
                 Err(error) => break Err(Stopped::Queue(error)),
             };
@@ -253,7 +267,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
                 break Err(stopped);
             }
         };
-        let release = self.store.release(&held).await;
+        let release = self.outcomes.store.release(&held).await;
         outcome.and(release.map_err(Stopped::Queue)).map(|()| sent)
     }
 
@@ -269,55 +283,60 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock> Apply<'_, S, D, C> {
         if !watch(Progress::Sending(message)) {
             return Err(Stopped::Asked);
         }
-        let (run, now) = (plan.run(), self.forecaster.clock.now().to_string());
+        let (run, now) = (plan.run(), self.outcomes.forecaster.clock.now().to_string());
         let correction = message.correction.as_deref();
         let attributes = with_replay(&dead.attributes, correction, &run, &now, self.by, &plan.because);
         // A corrected message is handled among the other events of the user that it is about.
         // That of the user whom it is about: a corrected one, or one that could not be read when it came.
         let group = message.reference().map(|user| group_id(&user));
-        note(journal, message, Stage::Sending)?;
+        self.note(journal, message, Stage::Sending, None)?;
         let outgoing = OutgoingMessage {
             body: dead.body,
             group_id: group.unwrap_or(dead.group_id),
             deduplication_id: deduplication_id(&run, &message.message_id),
             attributes,
         };
-        self.store.send_back(outgoing).await.map_err(Stopped::Queue)?;
-        note(journal, message, Stage::Sent)?;
-        self.store.remove(&dead.handle).await.map_err(Stopped::Queue)?;
-        note(journal, message, Stage::Removed)?;
-        self.forecaster.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
+        let sent_as = self.outcomes.store.send_back(outgoing).await.map_err(Stopped::Queue)?;
+        self.note(journal, message, Stage::Sent, Some(&sent_as))?;
+        self.outcomes.store.remove(&dead.handle).await.map_err(Stopped::Queue)?;
+        self.note(journal, message, Stage::Removed, None)?;
+        self.outcomes.forecaster.clock.sleep(Duration::from_secs(1) / self.pacing.rate.max(1)).await;
         Ok(watch(Progress::Sent(message)))
     }
 
-    async fn await_outcomes(&self, plan: &Plan, sent: &[&PlannedMessage]) -> Result<(), Stopped> {
-        let clock = self.forecaster.clock;
-        let outcomes = outcomes(&self.forecaster, sent.iter().copied(), self.pacing.patience).await;
-        // A message that changes nothing leaves no trace on its user: the consumer gets the time to let it die again.
-        if sent.iter().any(|message| message.leaves_no_trace()) {
-            clock.sleep(TRACELESS.min(self.pacing.patience)).await;
-        }
-        let found = returned(self.store, clock, self.forecaster.ring, plan).await.map_err(Stopped::Queue)?;
-        let back = found.dead_again;
-        let failed = |(message, outcome): &(&PlannedMessage, ReplayOutcome)| {
-            *outcome != ReplayOutcome::Settled || back.contains_key(&message.receipt_id)
-        };
-        let what = |message: &PlannedMessage| match back.get(&message.receipt_id) {
-            Some(fingerprint) if *fingerprint == message.fingerprint => {
-                format!("dead again for the same cause: {fingerprint}")
+    async fn look_at(
+        &self,
+        plan: &Plan,
+        journal: &impl Journal,
+        messages: &[&PlannedMessage],
+    ) -> Result<Looked, Stopped> {
+        let sent = messages.iter().map(|message| (*message, journal.sent(&message.message_id)));
+        let outcomes = self.outcomes.of(plan, sent).await.map_err(Stopped::Queue)?;
+        let mut looked = Looked::default();
+        for (message, outcome) in outcomes {
+            let what = outcome.what(message);
+            if outcome.is_good() {
+                *looked.good.entry(what).or_default() += 1;
+            } else if matches!(outcome, ReplayOutcome::NotKnown(_)) {
+                looked.unknown.insert(message.receipt_id.clone(), what);
+            } else {
+                looked.bad.insert(message.receipt_id.clone(), what);
             }
-            Some(fingerprint) => format!("dead again: {fingerprint}"),
-            None => format!("not settled within {} s", self.pacing.patience.as_secs()),
-        };
-        let failed = outcomes.iter().filter(|outcome| failed(outcome));
-        let failed: BTreeMap<_, _> =
-            failed.map(|(message, _)| (message.receipt_id.clone(), what(message))).collect();
-        if failed.is_empty() { Ok(()) } else { Err(Stopped::Halted(failed)) }
+        }
+        Ok(looked)
     }
-}
 
-fn note(journal: &mut impl Journal, message: &PlannedMessage, stage: Stage) -> Result<(), Stopped> {
-    journal.note(&message.message_id, stage).map_err(|error| Stopped::Journal(error.to_string()))
+    fn note(
+        &self,
+        journal: &mut impl Journal,
+        message: &PlannedMessage,
+        stage: Stage,
+        sent_as: Option<&str>,
+    ) -> Result<(), Stopped> {
+        let at = self.outcomes.forecaster.clock.now();
+        let note = Note { message_id: &message.message_id, stage, at, sent_as };
+        journal.note(&note).map_err(|error| Stopped::Journal(error.to_string()))
+    }
 }
 
 /// The messages of a plan that are still to be sent, or to be removed.

@@ -7,6 +7,7 @@
 mod apply;
 mod forecast;
 mod history;
+mod journal;
 mod plan;
 mod scan;
 mod verify;
@@ -24,12 +25,13 @@ use idv_callback::verification::UserReference;
 
 use crate::ports::DeadLetter;
 
-pub use apply::{Applied, Apply, Journal, Pacing, Progress, Stage, Stopped};
+pub use apply::{Applied, Apply, Pacing, Progress, Stopped};
 pub use forecast::Forecaster;
 pub use history::{Replay, replays};
-pub use plan::{LeftOut, Plan, PlannedMessage, Planning, Selection};
+pub use journal::{Journal, Note, Stage, Stages};
+pub use plan::{DecisionSettings, LeftOut, Made, Plan, PlannedMessage, Planning, Selection};
 pub use scan::{Scanned, scan, take};
-pub use verify::{ReplayOutcome, Returned, outcomes, replay_outcome, returned};
+pub use verify::{COUNTS_INCLUDE_ALL_AFTER, Outcomes, ReplayOutcome, Returned, Sent, returned};
 
 /// The reason of a message that SQS moved by itself: nobody wrote one.
 const NO_REASON: &str = "none";

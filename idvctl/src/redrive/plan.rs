@@ -21,7 +21,7 @@ use super::{DeadLetterSummary, open};
 use crate::ports::{DeadLetter, DeadLetterStore};
 
 /// The form of a plan.
-const SCHEMA: &str = "idv-redrive-plan/1";
+const SCHEMA: &str = "idv-redrive-plan/2";
 
 /// Which messages a plan is about; what is not said does not choose.
 #[derive(Clone, Default)]
@@ -63,6 +63,8 @@ pub struct Plan {
     pub because: String,
     /// By which version of the code the forecast was made.
     pub version: String,
+    /// By which settings.
+    pub settings: DecisionSettings,
     /// The messages to send back, in the order of the queue.
     pub letters: Vec<PlannedMessage>,
     /// The messages that stay.
@@ -70,6 +72,37 @@ pub struct Plan {
     /// The digest of all that.
     #[serde(default)]
     digest: String,
+}
+
+/// What the forecast was made by: the consumer's settings that a decision depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionSettings {
+    /// Whose they are: the function's ARN, or what else they were taken from.
+    pub of: String,
+    /// `IDV_BINDING`: `required` or `optional`.
+    pub binding: String,
+    /// `IDV_MINIMUM_IAL`.
+    pub minimum_ial: u8,
+    /// `IDV_USER_POOL_IDS`.
+    pub user_pools: Vec<String>,
+    /// `IDV_EVENT_TYPES`.
+    pub event_types: String,
+}
+
+impl DecisionSettings {
+    /// In what they differ from others, whoever's they are: each setting with both values.
+    pub fn differences(&self, others: &Self) -> Vec<String> {
+        let values = |of: &Self| {
+            [of.binding.clone(), of.minimum_ial.to_string(), of.user_pools.join(","), of.event_types.clone()]
+        };
+        let names = ["IDV_BINDING", "IDV_MINIMUM_IAL", "IDV_USER_POOL_IDS", "IDV_EVENT_TYPES"];
+        let pairs = names.into_iter().zip(values(self)).zip(values(others));
+        let differing = pairs.filter(|((_, one), other)| one != other);
+        differing
+            .map(|((name, one), other)| format!("{name} is \"{one}\" here and \"{other}\" there"))
+            .collect()
+    }
 }
 
 /// A message to send back.
@@ -135,7 +168,7 @@ impl PlannedMessage {
         History::parse(&self.adds)
     }
 
-    /// Whether its outcome cannot be seen on the user.
+    /// Whether its outcome changes nothing on the user.
     pub fn leaves_no_trace(&self) -> bool {
         !self.writes() && !self.confirms
     }
@@ -146,6 +179,17 @@ impl PlannedMessage {
             .map(word)
             .contains(&self.forecast.as_str())
     }
+}
+
+/// Who makes a plan, why, and by which settings.
+#[derive(Clone, Copy)]
+pub struct Made<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// A ticket.
+    pub because: &'a str,
+    /// The settings of the forecast.
+    pub settings: &'a DecisionSettings,
 }
 
 /// How far a plan has come.
@@ -168,7 +212,7 @@ impl Plan {
         forecaster: &Forecaster<'_, D, C>,
         selection: &Selection,
         retention: Duration,
-        (by, because): (&str, &str),
+        made: Made<'_>,
         mut watch: impl FnMut(Planning),
     ) -> Result<(Self, Scanned), QueueError> {
         let ring = forecaster.ring;
@@ -204,9 +248,10 @@ impl Plan {
         let plan = Self {
             schema: SCHEMA.to_owned(),
             made_at: forecaster.clock.now().to_string(),
-            by: by.to_owned(),
-            because: because.to_owned(),
+            by: made.by.to_owned(),
+            because: made.because.to_owned(),
             version: CODE_VERSION.to_owned(),
+            settings: made.settings.clone(),
             letters,
             left_out,
             digest: String::new(),

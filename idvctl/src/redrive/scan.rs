@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use idv_callback::ports::{Clock, QueueError};
 
-use crate::ports::{DeadLetter, DeadLetterStore};
+use crate::ports::{DeadLetter, DeadLetterStore, Depth};
 
 /// For how long a look holds a message. If the tool is killed, messages can be received again after this long.
 const SCAN_HOLD: Duration = Duration::from_secs(15 * 60);
@@ -41,6 +41,13 @@ pub struct Scanned {
     pub seen: usize,
     /// Whether the look ended before the queue did: too many, or too long.
     pub cut_short: bool,
+}
+
+impl Scanned {
+    /// Whether everything was seen that is there.
+    pub fn saw_all_of(self, depth: Depth) -> bool {
+        !self.cut_short && self.seen as u64 >= depth.messages
+    }
 }
 
 /// What is to be done with a message that was seen.

@@ -22,6 +22,7 @@ fn function(name: &str, seconds: u64, variables: &[(&str, &str)]) -> Function {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Function {
         asked: format!("{name}:live"),
+        log_group: "/aws/lambda/idv".to_owned(),
         timeout: Duration::from_secs(seconds),
         variables: variables.collect::<BTreeMap<_, _>>(),
     }

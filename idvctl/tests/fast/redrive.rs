@@ -1,48 +1,90 @@
 //! Dead letters: looking changes nothing, the forecast is what happens, and a tool that is killed anywhere loses nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idv_callback::assurance::{AttributeChange, AttributeValue, Policy, names};
+use idv_callback::audit::AuditCode;
 use idv_callback::correction::{Correction, CorrectionContent};
 use idv_callback::envelope::{BodyDigest, group_id};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{
-    CallbackQueue as _, Clock as _, Fault, OutgoingMessage, QueueError, UserDirectory as _,
+    CallbackQueue as _, Clock as _, Fault, OutgoingMessage, QueueError, Redelivery as _, UserDirectory as _,
 };
 use idv_callback::settlement::Pace;
+use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::{UserReference, Username};
 use idv_callback::vocabulary::EventTypes;
 use idvctl::embedded::{LocalQueues, UserPool};
-use idvctl::ports::{DeadLetter, DeadLetterStore, Depth};
+use idvctl::ports::{ConsumerLog, DeadLetter, DeadLetterStore, Depth, Recorded, RecordedOutcome, Waiting};
 use idvctl::redrive::{
-    Applied, Apply, DeadLetterSummary, Forecaster, Journal, Pacing, Plan, PlannedMessage, Progress,
-    ReplayOutcome, Selection, Stage, Stopped, replay_outcome, replays, returned, scan,
+    Applied, Apply, DeadLetterSummary, DecisionSettings, Forecaster, Journal, Made, Note, Outcomes, Pacing,
+    Plan, PlannedMessage, Progress, ReplayOutcome, Selection, Sent, Stage, Stages, Stopped, replays,
+    returned, scan,
 };
+use idvctl::trail::Entry;
 use serde_json::{Value, json};
 
 use crate::support::world::{TestClock, World, approval, other, ring, with, with_metadata};
 
 const RETENTION: Duration = Duration::from_secs(14 * 86_400);
 
-const STEPS: Pacing = Pacing { rate: 50, steps: [1, 5], patience: Duration::from_secs(20) };
+const STEPS: Pacing = Pacing { rate: 50, steps: [1, 5] };
+
+const MADE: Made<'static> = Made {
+    by: "ops",
+    because: "T-1",
+    settings: &DecisionSettings {
+        of: String::new(),
+        binding: String::new(),
+        minimum_ial: 2,
+        user_pools: Vec::new(),
+        event_types: String::new(),
+    },
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A journal that a crash of the tool does not reach.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<HashMap<String, Stage>>>);
+struct Notes(Arc<Mutex<Stages>>);
 
 impl Journal for Notes {
-    fn note(&mut self, id: &str, stage: Stage) -> io::Result<()> {
-        let mut stages = self.0.lock().unwrap();
-        let farthest = stages.entry(id.to_owned()).or_insert(stage);
-        *farthest = stage.max(*farthest);
+    fn note(&mut self, note: &Note<'_>) -> io::Result<()> {
+        self.0.lock().unwrap().take(note);
         Ok(())
     }
 
     fn stage(&self, id: &str) -> Option<Stage> {
-        self.0.lock().unwrap().get(id).copied()
+        self.0.lock().unwrap().stage(id)
+    }
+
+    fn sent(&self, id: &str) -> Option<Sent> {
+        self.0.lock().unwrap().sent(id)
+    }
+}
+
+/// What the consumer recorded, as its log group would tell it; or a log that cannot be asked.
+struct Log<'a>(Option<&'a World>);
+
+impl ConsumerLog for Log<'_> {
+    async fn outcomes(&self, since: Timestamp) -> Result<Vec<Recorded>, String> {
+        let world = self.0.ok_or("FilterLogEvents: AccessDeniedException")?;
+        let records = world.audit.lines().into_iter().map(|line| Entry::read(line.as_bytes()).unwrap());
+        let told = records.filter_map(|record| {
+            let outcome = match record.code {
+                AuditCode::Settled(_) => {
+                    RecordedOutcome::Settled(record.code.word(), record.confirmed == Some(true))
+                }
+                AuditCode::Quarantined => RecordedOutcome::Quarantined(record.reason.clone()?),
+                _ => return None,
+            };
+            let at = record.when()?;
+            Some(Recorded { message_id: record.message_id?, receipt_id: record.receipt_id?, at, outcome })
+        });
+        Ok(told.filter(|record| record.at >= since).collect())
     }
 }
 
@@ -103,8 +145,12 @@ impl DeadLetterStore for Killed {
         call!(self, self.queues.depth())
     }
 
-    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+    async fn send_back(&self, message: OutgoingMessage) -> Result<String, QueueError> {
         call!(self, self.queues.send_back(message))
+    }
+
+    async fn waiting(&self) -> Result<Waiting, QueueError> {
+        call!(self, self.queues.waiting())
     }
 }
 
@@ -119,12 +165,26 @@ fn forecaster<'a>(
 async fn plan(world: &World, selection: &Selection) -> Plan {
     let ring = ring();
     let forecaster = forecaster(world, &ring, &world.policy);
-    Plan::make(&world.queues, &forecaster, selection, RETENTION, ("ops", "T-1"), |_| {}).await.unwrap().0
+    Plan::make(&world.queues, &forecaster, selection, RETENTION, MADE, |_| {}).await.unwrap().0
 }
 
-async fn outcome(world: &World, letter: &PlannedMessage) -> ReplayOutcome {
+/// Where outcomes are looked for, for so long.
+fn outcomes<'a, S>(
+    store: &'a S,
+    forecaster: Forecaster<'a, UserPool<TestClock>, TestClock>,
+    log: &'a Log<'a>,
+    patience: Duration,
+) -> Outcomes<'a, S, UserPool<TestClock>, TestClock, Log<'a>> {
+    Outcomes { store, forecaster, log, counts_include_all_after: Duration::from_secs(60), patience }
+}
+
+/// What is seen of a message at one look; that it was sent is known from the journal of another machine, or not at all.
+async fn outcome(world: &World, plan: &Plan, letter: &PlannedMessage, log: &Log<'_>) -> ReplayOutcome {
     let ring = ring();
-    replay_outcome(&forecaster(world, &ring, &world.policy), letter).await
+    let made_at = Timestamp::parse(&plan.made_at).unwrap();
+    let sent = Sent { since: made_at, until: Some(made_at), message_id: None };
+    let look = outcomes(&world.queues, forecaster(world, &ring, &world.policy), log, Duration::ZERO);
+    look.of(plan, [(letter, Some(sent))]).await.unwrap().pop().unwrap().1
 }
 
 /// Runs the tool beside the consumer, with the consumer's policy.
@@ -142,7 +202,9 @@ async fn watched(
     watch: impl FnMut(Progress<'_>) -> bool,
 ) -> Applied {
     let ring = ring();
-    let tool = Apply { store, forecaster: forecaster(world, &ring, policy), by: "ops", pacing: STEPS };
+    let log = Log(Some(world));
+    let outcomes = outcomes(store, forecaster(world, &ring, policy), &log, PATIENCE);
+    let tool = Apply { outcomes, by: "ops", pacing: STEPS };
     tokio::select! {
         applied = tool.run(plan, notes, watch) => applied,
         () = consume(world) => unreachable!(),
@@ -276,12 +338,12 @@ async fn the_forecast_is_what_happens() {
     );
 
     let applied = apply(&world, &Killed::never(&world.queues), &plan, &mut Notes::default()).await;
-    assert_eq!(applied, Applied { removed: 4, left: 0, stopped: None });
+    assert_eq!((applied.removed, applied.left, applied.stopped), (4, 0, None));
     while !world.queues.callbacks.messages().is_empty() {
         world.settle().await;
     }
     for letter in &plan.letters {
-        assert_eq!(outcome(&world, letter).await, ReplayOutcome::Settled);
+        assert_eq!(outcome(&world, &plan, letter, &Log(Some(&world))).await, ReplayOutcome::AsForecast);
     }
     let status = |name: &str| (world.user(name).status, world.attribute(name, "idv_status").unwrap());
     assert_eq!(status("ada"), ("CONFIRMED", "declined".to_owned()));
@@ -450,7 +512,7 @@ async fn assert_all_there(world: &World, plan: &Plan, when: &str) {
     let queued: Vec<String> = world.queues.callbacks.messages().into_iter().map(|m| m.body).collect();
     for letter in &plan.letters {
         let there = bodies.iter().chain(&queued).any(|body| body.contains(&letter.event_id));
-        let settled = outcome(world, letter).await == ReplayOutcome::Settled;
+        let settled = outcome(world, plan, letter, &Log(Some(world))).await.is_good();
         assert!(there || settled, "{when}: {} is lost", letter.event_id);
     }
 }
@@ -487,7 +549,7 @@ async fn a_fault_of_the_consumer_is_made_good() {
         true
     })
     .await;
-    assert_eq!((applied, told), (Applied { removed: 30, left: 0, stopped: None }, 30));
+    assert_eq!((applied.removed, applied.left, applied.stopped, told), (30, 0, None, 30));
     while !world.queues.callbacks.messages().is_empty() {
         world.settle().await;
     }
@@ -497,31 +559,41 @@ async fn a_fault_of_the_consumer_is_made_good() {
         assert_eq!(world.attribute(name, "ial").as_deref(), Some(expected), "{name}");
     }
     for letter in &plan.letters {
-        assert_eq!(outcome(&world, letter).await, ReplayOutcome::Settled);
+        assert_eq!(outcome(&world, &plan, letter, &Log(Some(&world))).await, ReplayOutcome::AsForecast);
     }
     assert!(world.queues.dead_letters.messages().is_empty());
 }
 
-/// Attributes are written before the user is confirmed, so a receipt alone is no proof.
+/// Attributes are written before the user is confirmed, so a receipt alone is no proof; and no record is, before it names the
+/// event.
 #[tokio::test(start_paused = true)]
 async fn a_user_who_is_to_be_confirmed_is_not_done_before_that() {
     let mut world = World::new();
+    world.leaves_messages();
     world.sign_up("ada", &[]);
     world.post(&approval("ada", "evt_1", 0)).await;
     die(&mut world).await;
     let plan = plan(&world, &Selection::default()).await;
     let (letter, user) = (&plan.letters[0], plan.letters[0].reference().unwrap());
-    assert_eq!(outcome(&world, letter).await, ReplayOutcome::Pending);
+    let silent = Log(None);
+    assert_eq!(outcome(&world, &plan, letter, &silent).await, ReplayOutcome::NotSent);
+    unattended(&world, &plan, &mut Notes::default(), &silent).await;
+    let known = async || match outcome(&world, &plan, letter, &silent).await {
+        ReplayOutcome::AsForecast => true,
+        ReplayOutcome::NotKnown(_) => false,
+        other => panic!("{other:?}"),
+    };
+    assert!(!known().await);
     let receipt = format!("1 {} {} {}", letter.occurred_at, letter.event_id, "0".repeat(64));
     let receipt = AttributeChange::Set(names::IDV_RECEIPT, AttributeValue::new(receipt).unwrap());
     world.pool.write(&crate::support::world::named(&user), &[receipt]).await.unwrap();
-    assert_eq!(outcome(&world, letter).await, ReplayOutcome::Pending);
+    assert!(!known().await);
     world.pool.confirm(&crate::support::world::named(&user)).await.unwrap();
-    assert_eq!(outcome(&world, letter).await, ReplayOutcome::Settled);
+    assert!(known().await);
 }
 
-/// A letter is done when what it says is on the record or does not matter any more, and not before: ties and later words of
-/// its session are looked at, not counted.
+/// A letter that is on no queue any more is done when what it says is on the record or does not matter any more, and not before:
+/// ties and later words of its session are looked at, not counted.
 #[tokio::test(start_paused = true)]
 async fn a_letter_is_done_when_what_it_says_is_covered() {
     let review = || other("in_review", "ada", "evt_1", 10);
@@ -542,7 +614,6 @@ async fn a_letter_is_done_when_what_it_says_is_covered() {
         world.post(&dead).await;
         die(&mut world).await;
         let first = plan(&world, &Selection::default()).await;
-        assert_eq!(outcome(&world, &first.letters[0]).await, ReplayOutcome::Pending, "{dead}");
         world.post(&since).await;
         while !world.queues.callbacks.messages().is_empty() {
             world.settle().await;
@@ -551,16 +622,109 @@ async fn a_letter_is_done_when_what_it_says_is_covered() {
             let user = first.letters[0].reference().unwrap();
             world.pool.confirm(&crate::support::world::named(&user)).await.unwrap();
         }
-        let expected = if done { ReplayOutcome::Settled } else { ReplayOutcome::Pending };
-        assert_eq!(outcome(&world, &first.letters[0]).await, expected, "{dead} {since}");
-        // The user has changed since: a new plan it takes.
+        // Somebody takes it away.
+        let letter = world.queues.receive(Duration::from_secs(60)).await.unwrap().pop().unwrap();
+        world.queues.remove(&letter.handle).await.unwrap();
+        world.clock_forward(60).await;
+        let became = outcome(&world, &first, &first.letters[0], &Log(None)).await;
+        assert_eq!(became.is_good(), done, "{dead} {since}: {became:?}");
+
+        // Puts it back: the user has changed since, so a new plan it takes.
+        let message = OutgoingMessage {
+            body: letter.body,
+            group_id: letter.group_id,
+            deduplication_id: "back".to_owned(),
+            attributes: letter.attributes,
+        };
+        world.queues.dead_letters.send(message).await.unwrap();
         let second = plan(&world, &Selection::default()).await;
-        apply(&world, &Killed::never(&world.queues), &second, &mut Notes::default()).await;
+        let applied = apply(&world, &Killed::never(&world.queues), &second, &mut Notes::default()).await;
+        assert_eq!(applied.stopped, None, "{dead} {since}");
+        for (plan, silent) in [(&first, true), (&second, true), (&second, false)] {
+            let log = Log(Some(&world).filter(|_| !silent));
+            world.clock_forward(60).await;
+            let became = outcome(&world, plan, &plan.letters[0], &log).await;
+            assert!(became.is_good(), "{dead} {since}: {became:?}");
+        }
+    }
+}
+
+/// The tool, with no consumer beside it.
+async fn unattended(world: &World, plan: &Plan, notes: &mut Notes, log: &Log<'_>) -> Applied {
+    let ring = ring();
+    let outcomes = outcomes(&world.queues, forecaster(world, &ring, &world.policy), log, PATIENCE);
+    Apply { outcomes, by: "ops", pacing: STEPS }.run(plan, notes, |_| true).await
+}
+
+/// With the consumer stopped nothing is settled, whatever the users' records looked like before: not by the queue, which has the
+/// message, and not by the record, which is as new as it was. So nothing more is sent, and the tool does not say that it is done.
+#[tokio::test(start_paused = true)]
+async fn without_a_consumer_nothing_is_said_to_be_done() {
+    for asked in [true, false] {
+        let mut world = World::new();
+        // Five whose approval is settled by now, so that the dead review before it is `superseded`, and a dead copy of the
+        // approval is a `duplicate`: neither writes anything.
+        for n in 0..5 {
+            let name = format!("user{n}");
+            world.sign_up(&name, &[]);
+            world.post(&other("in_review", &name, &format!("evt_{n}"), 10)).await;
+            world.post(&approval(&name, &format!("evt_yes_{n}"), 20)).await;
+        }
+        die(&mut world).await;
+        // Later than SQS drops what it saw before.
+        world.clock_forward(301).await;
+        for n in 0..5 {
+            world.post(&approval(&format!("user{n}"), &format!("evt_yes_{n}"), 20)).await;
+        }
         while !world.queues.callbacks.messages().is_empty() {
             world.settle().await;
         }
-        assert_eq!(outcome(&world, &second.letters[0]).await, ReplayOutcome::Settled, "{dead} {since}");
-        assert_eq!(outcome(&world, &first.letters[0]).await, ReplayOutcome::Settled, "{dead} {since}");
+        let plan = plan(&world, &Selection::default()).await;
+        assert_eq!(plan.letters.len(), 10);
+        assert!(plan.letters.iter().all(PlannedMessage::leaves_no_trace));
+
+        let mut notes = Notes::default();
+        for _ in 0..2 {
+            let log = Log(Some(&world).filter(|_| asked));
+            let applied = unattended(&world, &plan, &mut notes, &log).await;
+            let Some(Stopped::NotKnown(why)) = &applied.stopped else { panic!("{applied:?}") };
+            assert_eq!((why.len(), applied.removed, applied.left), (1, 1, 9), "{applied:?}");
+            let why = why.values().next().unwrap();
+            assert!(why.contains("the callback queue has 1 messages, 0 of them in flight"), "{why}");
+            assert_eq!(why.contains("AccessDenied"), !asked, "{why}");
+        }
+        // A consumer that holds the message has not settled it either.
+        let held = world.queues.callbacks.receive_for(10, Duration::from_secs(360)).unwrap();
+        let became = outcome(&world, &plan, &plan.letters[0], &Log(None)).await;
+        assert!(matches!(&became, ReplayOutcome::NotKnown(why) if why.contains("1 of them in flight")));
+        world.queues.callbacks.delay(held[0].handle(), Duration::ZERO).await.unwrap();
+
+        // The consumer is started: the same command ends the work, and knows it.
+        let log = Log(Some(&world).filter(|_| asked));
+        let ring = ring();
+        let patience = Duration::from_secs(90);
+        let outcomes = outcomes(&world.queues, forecaster(&world, &ring, &world.policy), &log, patience);
+        let tool = Apply { outcomes, by: "ops", pacing: STEPS };
+        let before = world.clock.now();
+        let applied = tokio::select! {
+            applied = tool.run(&plan, &mut notes, |_| true) => applied,
+            () = consume(&world) => unreachable!(),
+        };
+        assert_eq!((applied.stopped, applied.left), (None, 0));
+        let ended: usize = applied.ended.values().sum();
+        assert_eq!(ended, 10);
+        let words: Vec<_> = applied.ended.keys().map(String::as_str).collect();
+        let took = world.clock.now().since(before);
+        if asked {
+            assert_eq!(words, ["duplicate as forecast", "superseded as forecast"]);
+        } else {
+            // The counts of the queue say nothing of what was sent less than a minute ago.
+            assert!(
+                words.iter().all(|word| word.starts_with("settled: it left the callback queue")),
+                "{words:?}"
+            );
+            assert!(took > Duration::from_secs(3 * 60), "{took:?}");
+        }
     }
 }
 
@@ -622,7 +786,7 @@ async fn whoever_asks_it_to_stop_is_heard_between_two_letters() {
         sent < 2
     })
     .await;
-    assert_eq!(applied, Applied { removed: 2, left: 3, stopped: Some(Stopped::Asked) });
+    assert_eq!((applied.removed, applied.left, applied.stopped), (2, 3, Some(Stopped::Asked)));
     assert_eq!(world.queues.depth().await.unwrap(), Depth { messages: 3, held: 0, retention: RETENTION });
     assert_eq!(apply(&world, &store, &plan, &mut notes).await.stopped, None);
 }
@@ -647,8 +811,12 @@ impl DeadLetterStore for Sticky<'_> {
         self.0.depth().await
     }
 
-    async fn send_back(&self, message: OutgoingMessage) -> Result<(), QueueError> {
+    async fn send_back(&self, message: OutgoingMessage) -> Result<String, QueueError> {
         self.0.send_back(message).await
+    }
+
+    async fn waiting(&self) -> Result<Waiting, QueueError> {
+        self.0.waiting().await
     }
 }
 
@@ -662,12 +830,9 @@ async fn a_new_plan_is_not_taken_for_the_last_one() {
     let first = plan(&world, &Selection::default()).await;
     let ring = ring();
     let policy = world.policy.clone();
-    let tool = Apply {
-        store: &Sticky(&world.queues),
-        forecaster: forecaster(&world, &ring, &policy),
-        by: "ops",
-        pacing: STEPS,
-    };
+    let (sticky, log) = (Sticky(&world.queues), Log(Some(&world)));
+    let outcomes = outcomes(&sticky, forecaster(&world, &ring, &policy), &log, PATIENCE);
+    let tool = Apply { outcomes, by: "ops", pacing: STEPS };
     let applied = tool.run(&first, &mut Notes::default(), |_| true).await;
     assert!(matches!(applied.stopped, Some(Stopped::Queue(_))), "{applied:?}");
     die(&mut world).await;
@@ -699,12 +864,9 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     let corrections = BTreeMap::from([(letter.id.clone(), correction)]);
     let plan = plan(&world, &Selection { corrections, ..Selection::default() }).await;
     assert_eq!(forecasts(&plan), [("applied".to_owned(), true)]);
-    let tool = Apply {
-        store: &world.queues,
-        forecaster: forecaster(&world, &ring, &world.policy),
-        by: "ops",
-        pacing: STEPS,
-    };
+    let log = Log(Some(&world));
+    let outcomes = outcomes(&world.queues, forecaster(&world, &ring, &world.policy), &log, PATIENCE);
+    let tool = Apply { outcomes, by: "ops", pacing: STEPS };
     tool.run(&plan, &mut Notes::default(), |_| true).await;
     let sent = world.queues.callbacks.messages().pop().unwrap();
     let of = |name: &str| {

@@ -18,7 +18,7 @@ use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::{PoolId, UserReference, Username};
 use idvctl::aws::{sign_statement, who_signed};
 use idvctl::embedded::LocalQueues;
-use idvctl::embedded::{AwsApi, LOCAL_SECRET, QueueSettings, Reply, Site, UserPool, serve};
+use idvctl::embedded::{AwsApi, Deployment, LOCAL_SECRET, QueueSettings, Reply, Site, UserPool, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -285,7 +285,7 @@ impl Site for Ahead {
 async fn an_approval_holds_for_minutes() {
     let settings = QueueSettings { visibility: Duration::ZERO, maximum_receives: 1, wait: Duration::ZERO };
     let pool = UserPool::new(PoolId::new(POOL).unwrap(), None, SystemClock);
-    let api = AwsApi::new(LocalQueues::new(settings, SystemClock), pool);
+    let api = AwsApi::new(LocalQueues::new(settings, SystemClock), pool, Deployment::default());
     for (ahead, holds) in [(0, true), (240, true), (301, false)] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

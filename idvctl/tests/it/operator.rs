@@ -1,7 +1,7 @@
 //! An operator at a stack that runs: what they type, and what comes back.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue};
 use idv_callback::ports::{CallbackQueue as _, OutgoingMessage};
@@ -36,10 +36,30 @@ impl Operator {
     }
 
     pub(crate) fn idvctl_as(&self, who: &str, arguments: &[&str]) -> Output {
+        self.command(arguments).env("USER", who).output().unwrap()
+    }
+
+    /// In a shell that says this.
+    pub(crate) fn idvctl_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.command(arguments).envs(environment.iter().copied()).output().unwrap()
+    }
+
+    /// Beside whatever else happens.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let local = format!("--local={}", self.dev.url);
         let mut command = Command::new(env!("CARGO_BIN_EXE_idvctl"));
         command.args(arguments).args([local.as_str(), "--keys", "ring.json"]).current_dir(self.folder());
-        command.env("USER", who).output().unwrap()
+        command.env("USER", "olga");
+        command
+    }
+
+    pub(crate) fn switch_consumer(&self, on: bool) {
+        let (status, _) = self.dev.local("POST", "/_local/consumer", &json!({ "enabled": on }).to_string());
+        assert_eq!(status, 200);
     }
 
     /// A letter that died of a fault that is fixed by now: what the callback function sealed, in the dead-letter queue.

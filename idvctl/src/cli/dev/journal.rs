@@ -13,6 +13,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::cli::audit_file::AuditFile;
+use crate::embedded::RecordLog;
 use crate::output::{self, Output};
 
 /// The audit log: a readable line for each record, or the record itself; and the record in a file, where one is named.
@@ -22,6 +23,7 @@ pub(crate) struct EventPrinter {
     chain: Arc<Chain>,
     begun: Arc<AtomicBool>,
     file: Option<Arc<AuditFile>>,
+    records: RecordLog,
 }
 
 impl EventPrinter {
@@ -29,7 +31,12 @@ impl EventPrinter {
     pub(crate) fn new(output: Output, file: Option<&Path>) -> Self {
         let chain = Arc::new(Chain::new(idv_callback::telemetry::writer("dev", "", SystemClock.now())));
         let file = file.map(|path| Arc::new(AuditFile::new(path, "dev")));
-        Self { output, chain, begun: Arc::default(), file }
+        Self { output, chain, begun: Arc::default(), file, records: RecordLog::default() }
+    }
+
+    /// What was recorded lately.
+    pub(crate) fn records(&self) -> RecordLog {
+        self.records.clone()
     }
 
     fn print(&self, record: &AuditRecord) -> io::Result<()> {
@@ -42,6 +49,7 @@ impl AuditSink for EventPrinter {
         if let Some(file) = &self.file {
             file.record(record)?;
         }
+        self.records.record(record)?;
         if self.output.is_json() {
             if !self.begun.swap(true, Ordering::Relaxed) {
                 self.print(&AuditRecord::new(AuditCode::Started, record.at()).detail("dev"))?;

@@ -3,6 +3,7 @@
 mod journal;
 mod site;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::keys;
 use crate::aws::connect;
 use crate::callback_body::Callback;
-use crate::embedded::{FrontDoor, consume, installation, policy, serve};
+use crate::embedded::{Deployment, FrontDoor, Switch, consume, installation, policy, serve};
 use crate::new_key_ring::fresh_ring;
 use crate::output::{Failure, Output};
 
@@ -103,15 +104,22 @@ async fn run_embedded(
     output.line(format!("listening on http://{address}, user pool {}", pool.id()))?;
     output.value(&json!({ "listening": format!("http://{address}"), "user_pool": pool.id().as_str() }))?;
     output.line(format!("\n{}\n", example(&config.profile, &ring, pool.id(), &address.to_string())?))?;
+    let deployment = Deployment {
+        variables: variables(environment, config, pool.id()),
+        switch: Switch::default(),
+        records: journal.records(),
+    };
+    let switch = deployment.switch.clone();
     let site = site::LocalSite::new(
         FrontDoor(intake),
         pool.uncounted(),
         queues.clone(),
         store,
+        deployment,
         address.ip().is_loopback(),
     );
     let server = serve(listener, Arc::new(site), SystemClock, stop_serving);
-    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, stop_consuming));
+    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, switch, stop_consuming));
     output.note("stopped; the embedded queue and user pool were in memory and are gone");
     Ok(ExitCode::SUCCESS)
 }
@@ -167,9 +175,19 @@ async fn run_on_aws(
     output.line(format!("listening on http://{address}, queue {queue_url}"))?;
     output.value(&json!({ "listening": format!("http://{address}"), "queue": queue_url }))?;
     let server = serve(listener, Arc::new(FrontDoor(intake)), SystemClock, stop_serving);
-    tokio::join!(server, consume(Arc::new(consumer), queue.callbacks, stop_consuming));
+    tokio::join!(server, consume(Arc::new(consumer), queue.callbacks, Switch::default(), stop_consuming));
     output.note("stopped; messages that are not settled are still on the queue");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The embedded consumer's environment variables: those of this process that a consumer reads, and what follows from the
+/// embedded stack.
+fn variables(environment: &Environment, config: &LocalConfig, pool: &PoolId) -> BTreeMap<String, String> {
+    let binding = if config.binding_required { "required" } else { "optional" };
+    let taken = ["IDV_MINIMUM_IAL", "IDV_EVENT_TYPES"];
+    let taken = taken.iter().filter_map(|name| Some(((*name).to_owned(), environment.get(name)?)));
+    let own = [("IDV_BINDING", binding), ("IDV_USER_POOL_IDS", pool.as_str())];
+    taken.chain(own.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
 
 fn pool_id(text: &str) -> Result<PoolId, Failure> {

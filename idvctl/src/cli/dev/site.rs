@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::embedded::{
-    AwsApi, FifoQueue, FrontDoor, LocalQueues, PoolError, Reply, SignUp, Site, UserPool, dead_letter,
-    issue_binding, user_json,
+    AwsApi, Deployment, FifoQueue, FrontDoor, LocalQueues, PoolError, Reply, SignUp, Site, Switch, UserPool,
+    dead_letter, issue_binding, user_json,
 };
 
 /// The callback endpoint and `/_local/…`.
@@ -21,6 +21,7 @@ pub(crate) struct LocalSite<S, A> {
     queues: LocalQueues<SystemClock>,
     keys: S,
     aws_api: Option<AwsApi<SystemClock>>,
+    switch: Switch,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +30,12 @@ struct NewUser {
     username: String,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsumerState {
+    enabled: bool,
 }
 
 impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
@@ -50,11 +57,18 @@ impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
                 let name = path.trim_start_matches("/_local/users/");
                 self.show(&percent_decode_str(name).decode_utf8_lossy())
             }
+            ("POST", "/_local/consumer") => self.switch_consumer(&request.body),
             // AWS' own calls: `AWS_ENDPOINT_URL` may name this server.
             ("POST", "/") if let Some(api) = &self.aws_api => api.answer(&request).await,
+            ("GET", path)
+                if AwsApi::<SystemClock>::is_of_lambda(path)
+                    && let Some(api) = &self.aws_api =>
+            {
+                api.answer(&request).await
+            }
             (_, path) if path.starts_with("/_local/") => {
-                let pages =
-                    "POST /_local/users, GET and DELETE /_local/users/{username}, GET /_local/dead-letters";
+                let pages = "POST /_local/users, GET and DELETE /_local/users/{username}, GET /_local/dead-letters, \
+                     POST /_local/consumer";
                 Reply::json(404, &json!({ "error": format!("there are {pages}") }))
             }
             _ => self.front_door.answer(request).await,
@@ -68,11 +82,13 @@ impl<S: KeyStore, A> LocalSite<S, A> {
         pool: UserPool<SystemClock>,
         queues: LocalQueues<SystemClock>,
         keys: S,
+        deployment: Deployment,
         to_this_machine_alone: bool,
     ) -> Self {
+        let switch = deployment.switch.clone();
         // Whoever can make AWS' calls can empty the queues.
-        let aws_api = to_this_machine_alone.then(|| AwsApi::new(queues.clone(), pool.clone()));
-        Self { front_door, pool, queues, keys, aws_api }
+        let aws_api = to_this_machine_alone.then(|| AwsApi::new(queues.clone(), pool.clone(), deployment));
+        Self { front_door, pool, queues, keys, aws_api, switch }
     }
 
     /// Signs a user up; the answer has the binding that a proofing session of this user would carry.
@@ -92,6 +108,15 @@ impl<S: KeyStore, A> LocalSite<S, A> {
             }
             Err(error) => failed(error),
         }
+    }
+
+    /// Stops the consumer after the batch under way, or lets it run.
+    fn switch_consumer(&self, body: &[u8]) -> Reply {
+        let Ok(ConsumerState { enabled }) = serde_json::from_slice(body) else {
+            return Reply::json(400, &json!({ "error": "the body must be {\"enabled\": true} or false" }));
+        };
+        self.switch.set(enabled);
+        Reply::json(200, &json!({ "enabled": enabled }))
     }
 
     fn show(&self, username: &str) -> Reply {

@@ -1,24 +1,22 @@
 //! `dlq apply`: a plan is carried out.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::Args;
 use idv_callback::audit::AuditCode;
 use serde_json::json;
 
+use super::journal::FileJournal;
 use super::plan::read;
+use super::settings;
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::operator::OperatorLog;
-use crate::cli::private_file;
 use crate::output::{Failure, Output, outcome};
-use crate::redrive::{Applied, Apply, Journal, Pacing, Plan, PlannedMessage, Progress, Stage, Stopped};
+use crate::redrive::{Applied, Apply, Pacing, Plan, PlannedMessage, Progress, Stopped};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -33,80 +31,9 @@ pub(crate) struct Options {
     /// How many messages the first step has.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) canary: u32,
-    /// How long the outcome of a first step is waited for, in seconds.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    /// How long the outcome of a step is waited for, in seconds.
+    #[arg(long, default_value_t = 90, value_name = "SECONDS")]
     pub(crate) wait: u64,
-}
-
-/// What has been done of a plan: a line for each step, in a file beside the plan.
-struct FileJournal {
-    file: File,
-    stages: HashMap<String, Stage>,
-}
-
-/// The first word of a stage's line.
-fn stage_word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Sending => "sending",
-        Stage::Sent => "sent",
-        Stage::Removed => "removed",
-    }
-}
-
-impl FileJournal {
-    fn path(plan: &Path) -> PathBuf {
-        let mut name = plan.file_name().unwrap_or_default().to_owned();
-        name.push(".journal");
-        plan.with_file_name(name)
-    }
-
-    /// Takes the journal of this plan up, or begins it. One run at a time can have it.
-    fn open(path: &Path, digest: &str) -> Result<Self, Failure> {
-        let journal = Self::path(path);
-        let complaint = |error: String| Failure::usage(format!("{}: {error}", journal.display()));
-        let file = private_file::append(&journal).map_err(|error| complaint(error.to_string()))?;
-        file.try_lock().map_err(|_| complaint("another run is using it".to_owned()))?;
-        let said = std::fs::read_to_string(&journal).map_err(|error| complaint(error.to_string()))?;
-        let of = said.lines().find_map(|line| line.strip_prefix("plan "));
-        if of.is_some_and(|of| of != digest) {
-            return Err(complaint("it is the journal of another plan; move it to another place".to_owned()));
-        }
-        let mut opened = Self { file, stages: HashMap::new() };
-        for (first, id) in said.lines().filter_map(|line| line.split_once(' ')) {
-            // A line that was cut short by a kill is none of these, or names no message of the plan.
-            let stages = [Stage::Sending, Stage::Sent, Stage::Removed];
-            if let Some(stage) = stages.into_iter().find(|stage| stage_word(*stage) == first) {
-                opened.reached(id, stage);
-            }
-        }
-        // Begins a line of its own, whatever the last run left behind.
-        let begun = opened.file.write_all(b"\n").and_then(|()| opened.append("plan", digest));
-        begun.map_err(|error| complaint(error.to_string()))?;
-        Ok(opened)
-    }
-
-    /// A message that is sent once more after a crash has come no less far than it had.
-    fn reached(&mut self, id: &str, stage: Stage) {
-        let farthest = self.stages.entry(id.to_owned()).or_insert(stage);
-        *farthest = stage.max(*farthest);
-    }
-
-    fn append(&mut self, word: &str, id: &str) -> io::Result<()> {
-        self.file.write_all(format!("{word} {id}\n").as_bytes())?;
-        self.file.sync_data()
-    }
-}
-
-impl Journal for FileJournal {
-    fn note(&mut self, message_id: &str, stage: Stage) -> io::Result<()> {
-        self.append(stage_word(stage), message_id)?;
-        self.reached(message_id, stage);
-        Ok(())
-    }
-
-    fn stage(&self, message_id: &str) -> Option<Stage> {
-        self.stages.get(message_id).copied()
-    }
 }
 
 pub(crate) async fn run(
@@ -115,7 +42,17 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
-    let users = session.users()?;
+    let users = session.users().await?;
+    let differences = users.settings.differences(&plan.settings);
+    if !differences.is_empty() {
+        let differences = differences.join("; ");
+        return Err(Failure::usage(format!(
+            "the plan was made by other settings: {differences}. Make a new one"
+        )));
+    }
+    if let Some(consumer) = settings::is_off(&users.consumer) {
+        return Err(Failure::refused(format!("nothing was sent: {}", settings::off(consumer))));
+    }
     let log = session.log().await?;
     let mut journal = FileJournal::open(&options.plan, plan.digest())?;
     let asked = Arc::new(AtomicBool::new(false));
@@ -130,16 +67,12 @@ pub(crate) async fn run(
             }
         }
     });
+    let records = session.records(&users);
     let canary = usize::try_from(options.canary).unwrap_or(1);
     let run = Apply {
-        store: &session.store,
-        forecaster: users.forecaster(session),
+        outcomes: session.outcomes(&users, &records, options.wait),
         by: &log.who,
-        pacing: Pacing {
-            rate: options.rate,
-            steps: [canary, canary * 5],
-            patience: Duration::from_secs(options.wait),
-        },
+        pacing: Pacing { rate: options.rate, steps: [canary, canary * 5] },
     };
     let mut unwritten = None;
     let applied = run
@@ -166,6 +99,10 @@ fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output)
         // Written down before it is done.
         Progress::Sending(message) => log.write(&redriven(log, plan, message)),
         Progress::Sent(_) => Ok(()),
+        Progress::Awaiting(messages) => {
+            output.note(format!("waiting for the outcome of {messages} messages"));
+            Ok(())
+        }
         Progress::Step(done, total) => {
             output.note(format!("{done} of {total} sent back"));
             Ok(())
@@ -187,6 +124,7 @@ fn word(stopped: Option<&Stopped>) -> &'static str {
         None => "complete",
         Some(Stopped::Changed(_)) => "changed",
         Some(Stopped::Halted(_)) => "halted",
+        Some(Stopped::NotKnown(_)) => "not_known",
         Some(Stopped::NotNow(_)) => "not_now",
         Some(Stopped::Directory(_)) => "directory",
         Some(Stopped::Queue(_)) => "queue",
@@ -195,18 +133,27 @@ fn word(stopped: Option<&Stopped>) -> &'static str {
     }
 }
 
+/// How the messages ended, none of them badly.
+fn ended_well(ended: &BTreeMap<String, usize>) -> String {
+    if ended.is_empty() {
+        return "nothing was to be sent".to_owned();
+    }
+    let each = ended.iter().map(|(what, count)| format!("{count} {what}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Failure> {
     let (again, plan) = ("run the same command again to continue from here", plan.display());
     let details: Vec<String> = match &applied.stopped {
         Some(Stopped::Changed(changes)) => changes.clone(),
         Some(Stopped::NotNow(ids)) => ids.clone(),
-        Some(Stopped::Halted(letters)) => {
+        Some(Stopped::Halted(letters) | Stopped::NotKnown(letters)) => {
             letters.iter().map(|(receipt, what)| format!("{receipt} {what}")).collect()
         }
         _ => Vec::new(),
     };
     let what = match &applied.stopped {
-        None => "each ended as forecast".to_owned(),
+        None => ended_well(&applied.ended),
         Some(Stopped::Changed(_)) => "the plan is out of date; make a new one".to_owned(),
         Some(Stopped::NotNow(_)) => {
             format!(
@@ -218,8 +165,13 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
             "halted: these messages did not end as forecast; the rest stays in the dead-letter queue"
                 .to_owned()
         }
-        Some(Stopped::Halted(_)) => {
-            format!("these messages have not ended as forecast; check again: idvctl dlq verify {plan}")
+        Some(Stopped::Halted(_)) => "these messages did not end as forecast".to_owned(),
+        Some(Stopped::NotKnown(letters)) => {
+            format!(
+                "the outcome of {} is not known yet, so no more are sent. Does the consumer run (idvctl doctor)? \
+                 Look again: idvctl dlq verify {plan}; once it says what became of them, {again}",
+                letters.len()
+            )
         }
         Some(Stopped::Asked) => format!("stopped because you asked; {again}"),
         Some(Stopped::Journal(error)) => format!("the journal could not be written: {error}; {again}"),
@@ -233,6 +185,7 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
         "sent_back": applied.removed,
         "left": applied.left,
         "ended": word(applied.stopped.as_ref()),
+        "became": applied.ended,
         "details": details,
     }))?;
     match &applied.stopped {

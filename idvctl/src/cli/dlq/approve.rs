@@ -31,7 +31,7 @@ pub(crate) async fn run(
     options: &Options,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let (log, users) = (session.log().await?, session.users()?);
+    let (log, users) = (session.log().await?, session.users().await?);
     let proposal = Proposal::read(&options.correction)?;
     if proposal.by == log.who {
         return Err(Failure::usage(format!("{} proposed it; another operator must approve it", log.who)));

@@ -36,7 +36,7 @@ pub(crate) async fn run(
     options: &Options,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let (log, users) = (session.log().await?, session.users()?);
+    let (log, users) = (session.log().await?, session.users().await?);
     let (message, statement) = proposal::find(session, &options.id).await?;
     refuse_if_applied(session, &users, &statement).await?;
     let said = (options.username.as_str(), options.because.as_str(), log.who.as_str());

@@ -7,36 +7,37 @@ mod archive_file;
 mod correct;
 mod discard;
 mod groups;
+mod journal;
 mod list;
 mod listing;
 mod plan;
 mod proposal;
+mod settings;
 mod show;
 mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use idv_callback::assurance::Policy;
 use idv_callback::aws::{AwsConnection, CognitoDirectory, MessageQueue};
 use idv_callback::clock::SystemClock;
-use idv_callback::config::{ConfigError, Environment, LocalConfig};
+use idv_callback::config::{ConfigError, Environment};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::QueueError;
 use idv_callback::settlement::Pace;
-use idv_callback::verification::PoolId;
 
 use super::keys;
 use super::local::{LIMITS, local_connection};
 use super::operator::OperatorLog;
-use crate::aws::caller_identity;
-use crate::aws::connect;
+use crate::aws::{ConsumerRecords, DeployedConsumer, caller_identity, connect};
 use crate::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::output::{Failure, Output};
 use crate::ports::DeadLetter;
-use crate::redrive::{Forecaster, Selection, scan};
+use crate::redrive::{COUNTS_INCLUDE_ALL_AFTER, DecisionSettings, Forecaster, Outcomes, Selection, scan};
 
 #[derive(Subcommand)]
 pub(crate) enum DlqCommand {
@@ -127,9 +128,6 @@ pub(crate) struct SelectionOptions {
 /// The pace of a consumer; four times as many reads. Cognito's quota for reading users is 120 a second for the account.
 const WRITES_PER_SECOND: u32 = 10;
 
-/// The embedded stack's pool, unless told otherwise.
-const LOCAL_POOL: &str = "us-east-1_LocalPool";
-
 pub(crate) async fn run(
     command: DlqCommand,
     environment: &Environment,
@@ -191,6 +189,35 @@ impl<'a> OperatorSession<'a> {
         Ok(found)
     }
 
+    /// The consumer of the callback queue, as it is deployed; or why it is not known.
+    async fn consumer(&self) -> Result<DeployedConsumer, String> {
+        DeployedConsumer::of_queue(&self.connection, &self.store.callbacks.url).await
+    }
+
+    /// What that consumer records.
+    fn records(&self, users: &UserAccess) -> ConsumerRecords<'_> {
+        let log_group = users.consumer.as_ref().map(|consumer| consumer.log_group.clone());
+        ConsumerRecords { connection: &self.connection, log_group: log_group.map_err(Clone::clone) }
+    }
+
+    /// Where the outcomes of messages are looked for.
+    fn outcomes<'o>(
+        &'o self,
+        users: &'o UserAccess,
+        log: &'o ConsumerRecords<'_>,
+        seconds: u64,
+    ) -> Outcomes<'o, MessageQueue, CognitoDirectory, SystemClock, ConsumerRecords<'o>> {
+        // The embedded queues count exactly.
+        let lag = if self.target.local.is_some() { Duration::ZERO } else { COUNTS_INCLUDE_ALL_AFTER };
+        Outcomes {
+            store: &self.store,
+            forecaster: users.forecaster(self),
+            log,
+            counts_include_all_after: lag,
+            patience: Duration::from_secs(seconds),
+        }
+    }
+
     /// Where it is written down who does what.
     async fn log(&self) -> Result<OperatorLog, Failure> {
         let identity = caller_identity(&self.connection).await;
@@ -198,19 +225,15 @@ impl<'a> OperatorSession<'a> {
         Ok(OperatorLog::new(&self.target.audit_log, who))
     }
 
-    fn users(&self) -> Result<UserAccess, Failure> {
-        let config = LocalConfig::read(self.environment).map_err(|error| wrong(&error))?;
-        // Real pools want a binding unless told otherwise, as the consumer does.
-        let optional =
-            self.target.local.is_some() || self.environment.get("IDV_BINDING").as_deref() == Some("optional");
+    /// The users, with the settings of the consumer as it is deployed, where it can be asked.
+    async fn users(&self) -> Result<UserAccess, Failure> {
+        let consumer = self.consumer().await;
+        let (policy, settings) = settings::resolve(&consumer, self.environment, &self.target.user_pool)?;
         Ok(UserAccess {
             directory: CognitoDirectory::new(&self.connection),
-            policy: Policy {
-                pools: pools(self.target, self.environment)?,
-                minimum_ial: config.minimum_ial,
-                binding_required: config.binding_required || !optional,
-                event_types: config.event_types,
-            },
+            policy,
+            settings,
+            consumer,
             pace: Pace::per_second(WRITES_PER_SECOND),
         })
     }
@@ -220,6 +243,8 @@ impl<'a> OperatorSession<'a> {
 struct UserAccess {
     directory: CognitoDirectory,
     policy: Policy,
+    settings: DecisionSettings,
+    consumer: Result<DeployedConsumer, String>,
     pace: Pace,
 }
 
@@ -256,29 +281,6 @@ fn aws_urls(target: &Target, environment: &Environment) -> Result<(String, Strin
         one(&target.queue_url, "IDV_QUEUE_URL", "--queue-url")?,
         one(&target.dead_letter_queue_url, "IDV_DEAD_LETTER_QUEUE_URL", "--dead-letter-queue-url")?,
     ))
-}
-
-fn pools(target: &Target, environment: &Environment) -> Result<Vec<PoolId>, Failure> {
-    let from_environment = || environment.get("IDV_USER_POOL_IDS").unwrap_or_default();
-    let mut names = target.user_pool.clone();
-    if names.is_empty() && target.local.is_some() {
-        names.push(LOCAL_POOL.to_owned());
-    }
-    if names.is_empty() {
-        names = from_environment()
-            .split(',')
-            .map(|id| id.trim().to_owned())
-            .filter(|id| !id.is_empty())
-            .collect();
-    }
-    if names.is_empty() {
-        return Err(Failure::usage(
-            "which user pools does the consumer serve? give --user-pool or set IDV_USER_POOL_IDS",
-        ));
-    }
-    let pool = |id: &String| PoolId::of_real_pool(id);
-    let pools: Result<Vec<_>, _> = names.iter().map(pool).collect();
-    pools.map_err(|_| Failure::usage("--user-pool must be a user pool's id, like us-east-1_AbC123"))
 }
 
 fn selection(options: &SelectionOptions) -> Result<Selection, Failure> {

@@ -11,11 +11,12 @@ use serde_json::json;
 
 use crate::cli::dlq::listing::{is_complete, remarks, tell};
 use crate::cli::dlq::proposal;
+use crate::cli::dlq::settings;
 use crate::cli::dlq::{OperatorSession, SelectionOptions, Target, selection, unreachable};
 use crate::cli::private_file;
 use crate::output::{Failure, Output};
 use crate::ports::{DeadLetterStore as _, Depth};
-use crate::redrive::{Plan, PlannedMessage, Planning, Scanned};
+use crate::redrive::{Made, Plan, PlannedMessage, Planning, Scanned};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -44,20 +45,20 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let mut selection = selection(&options.selection)?;
     let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
-    let users = session.users()?;
+    let users = session.users().await?;
     let log = session.log().await?;
     if let Some(path) = &options.correction {
         let (message_id, correction) = proposal::sealed(session, (&log, &users), path).await?;
         selection.ids.push(message_id.clone());
         selection.corrections.insert(message_id, correction);
     }
-    let by = (log.who.as_str(), options.because.as_str());
     let seen = |planning| match planning {
         Planning::Seen(seen) => tell(seen, depth.messages, output),
         Planning::Forecast(done, of) => tell(done, of as u64, output),
     };
+    let made = Made { by: &log.who, because: &options.because, settings: &users.settings };
     let made =
-        Plan::make(&session.store, &users.forecaster(session), &selection, depth.retention, by, seen).await;
+        Plan::make(&session.store, &users.forecaster(session), &selection, depth.retention, made, seen).await;
     let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
     private_file::write_new_json(&options.output, &plan)?;
 
@@ -66,6 +67,9 @@ pub(crate) async fn run(
     record.letters = Some(plan.letters.len());
     log.write(&record)?;
 
+    if let Some(consumer) = settings::is_off(&users.consumer) {
+        output.note(settings::off(consumer));
+    }
     report(&plan, &options.output, (depth, scanned), output)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -89,6 +93,16 @@ fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) ->
         .iter()
         .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
     output.table(&["forecast", "action", "messages"], rows.collect())?;
+    let said = &plan.settings;
+    let pools = said.user_pools.join(", ");
+    output.line(format!("settings of {}", said.of))?;
+    output.line(format!(
+        "binding {}, minimum IAL {}, user pools {pools}{}{}",
+        said.binding,
+        said.minimum_ial,
+        if said.event_types.is_empty() { "" } else { ", event types " },
+        said.event_types
+    ))?;
     let seconds = plan.letters.len() / RATE;
     let writes = writes(plan);
     output.line(format!(
@@ -108,6 +122,7 @@ fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) ->
     output.value(&json!({
         "plan": file,
         "digest": plan.digest(),
+        "settings": plan.settings,
         "letters": plan.letters.len(),
         "stay": plan.left_out.len(),
         "forecasts": forecasts,

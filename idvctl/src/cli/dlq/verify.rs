@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use idv_callback::clock::SystemClock;
+use idv_callback::timestamp::Timestamp;
 use serde_json::json;
 
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::output::{Failure, Output, outcome};
-use crate::redrive::{ReplayOutcome, outcomes, returned};
+use crate::redrive::{ReplayOutcome, Sent};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -21,7 +20,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) target: Target,
     /// How long to wait for what is not settled yet, in seconds.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 90, value_name = "SECONDS")]
     pub(crate) wait: u64,
 }
 
@@ -31,31 +30,38 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let plan = super::plan::read(&options.plan)?;
-    let patience = Duration::from_secs(options.wait);
-    let users = session.users()?;
-    let outcomes = outcomes(&users.forecaster(session), &plan.letters, patience).await;
-    let found = returned(&session.store, &SystemClock, &session.ring, &plan).await;
-    let found = found.map_err(|error| unreachable(&error))?;
-    let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
-    for (message, outcome) in outcomes {
-        let (good, what) = match (found.dead_again.get(&message.receipt_id), outcome) {
-            (Some(fingerprint), _) => (false, format!("dead again: {fingerprint}")),
-            _ if found.unsent.contains(&message.message_id) => (false, "not sent".to_owned()),
-            (None, ReplayOutcome::Settled) => (true, format!("{} as forecast", message.forecast)),
-            (None, ReplayOutcome::UserGone) => (false, "the user is gone".to_owned()),
-            (None, ReplayOutcome::Unknown(why)) => (false, format!("unknown: {why}")),
-            (None, ReplayOutcome::Pending) => (false, "not settled yet".to_owned()),
+    let users = session.users().await?;
+    let journal = super::journal::look(&options.plan, plan.digest())?;
+    let made_at = Timestamp::parse(&plan.made_at).ok();
+    let messages = plan.letters.iter().map(|message| {
+        let sent = match &journal {
+            Some(journal) => journal.sent(&message.message_id),
+            // It may have been sent from another machine, after the plan was made.
+            None => made_at.map(|since| Sent { since, until: None, message_id: None }),
         };
-        *ended.entry(what.clone()).or_default() += 1;
-        if !good {
+        (message, sent)
+    });
+    let records = session.records(&users);
+    let outcomes = session.outcomes(&users, &records, options.wait).of(&plan, messages).await;
+    let outcomes = outcomes.map_err(|error| unreachable(&error))?;
+    let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
+    for (message, outcome) in &outcomes {
+        let what = outcome.what(message);
+        if !outcome.is_good() {
             not_settled
                 .push(json!({ "receipt_id": message.receipt_id, "user": message.user, "became": what }));
         }
+        *ended.entry(what).or_default() += 1;
     }
     let rows = ended.iter().map(|(what, count)| vec![what.clone(), count.to_string()]).collect();
     output.table(&["outcome", "messages"], rows)?;
     for message in not_settled.iter().take(20) {
         output.line(format!("! {} {}", text(message, "receipt_id"), text(message, "became")))?;
+    }
+    if outcomes.iter().any(|(_, outcome)| matches!(outcome, ReplayOutcome::NotKnown(_))) {
+        output.note(
+            "what is not known yet may still come: does the consumer run (idvctl doctor)? Then look again",
+        );
     }
     output.value(&json!({ "became": ended, "not_settled": not_settled }))?;
     Ok(outcome(not_settled.is_empty()))

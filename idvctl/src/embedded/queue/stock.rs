@@ -1,7 +1,7 @@
 //! Where an embedded queue's messages lie: found by order, by group and by handle, so that a hundred thousand of them cost
 //! no more each than ten.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use idv_callback::timestamp::Timestamp;
@@ -28,7 +28,8 @@ pub(super) struct Stock {
     /// What is in flight, by when it comes back.
     in_flight: BTreeSet<(Timestamp, u64)>,
     handles: HashMap<String, u64>,
-    seen: HashSet<String>,
+    /// Message ids by deduplication id.
+    seen: HashMap<String, String>,
     seen_in_order: VecDeque<(Timestamp, String)>,
     counter: u64,
 }
@@ -44,18 +45,20 @@ pub(super) enum Handled {
 }
 
 impl Stock {
-    /// Whether a message with this deduplication id was accepted lately; notes it if not.
-    pub(super) fn is_repeated(&mut self, deduplication_id: &str, now: Timestamp) -> bool {
+    /// The id of a message with this deduplication id that was accepted lately.
+    pub(super) fn repeated(&mut self, deduplication_id: &str, now: Timestamp) -> Option<String> {
         while self.seen_in_order.front().is_some_and(|(at, _)| now.since(*at) >= DEDUPLICATION_WINDOW) {
             if let Some((_, id)) = self.seen_in_order.pop_front() {
                 self.seen.remove(&id);
             }
         }
-        if !self.seen.insert(deduplication_id.to_owned()) {
-            return true;
-        }
+        self.seen.get(deduplication_id).cloned()
+    }
+
+    /// Notes that a message with this deduplication id was accepted now.
+    pub(super) fn remember(&mut self, deduplication_id: &str, message_id: &str, now: Timestamp) {
+        self.seen.insert(deduplication_id.to_owned(), message_id.to_owned());
         self.seen_in_order.push_back((now, deduplication_id.to_owned()));
-        false
     }
 
     pub(super) fn next_number(&mut self) -> u64 {
