@@ -54,14 +54,22 @@ impl CorrectionContent {
         if BodyDigest::parse(&self.envelope_sha256).is_none() || Username::new(&self.username).is_err() {
             return Err("it must name an envelope's digest and a user");
         }
-        if self.by.is_empty() || self.approved_by.is_empty() || self.by == self.approved_by {
-            return Err("who makes it and who approves it must be two");
-        }
-        // Anybody in the world can show that they are some AWS identity; only one of the same account is an operator.
-        match (account(&self.by), account(&self.approved_by)) {
-            (Some(one), Some(other)) if one == other => Ok(()),
-            _ => Err("who makes it and who approves it must be identities of one AWS account"),
-        }
+        are_two_operators(&self.by, &self.approved_by)
+    }
+}
+
+/// Whether these ARNs are two operators.
+///
+/// # Errors
+/// Why not.
+pub fn are_two_operators(by: &str, approved_by: &str) -> Result<(), &'static str> {
+    if by.is_empty() || approved_by.is_empty() || by == approved_by {
+        return Err("who makes it and who approves it must be two");
+    }
+    // Anybody in the world can show that they are some AWS identity; only one of the same account is an operator.
+    match (account(by), account(approved_by)) {
+        (Some(one), Some(other)) if one == other => Ok(()),
+        _ => Err("who makes it and who approves it must be identities of one AWS account"),
     }
 }
 

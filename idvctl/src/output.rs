@@ -111,12 +111,14 @@ impl Output {
 
     /// Says why a command failed; gives its exit code.
     pub(crate) fn fail(self, failure: &Failure) -> ExitCode {
-        let text = if self.json {
-            json!({ "error": failure.message, "exit_code": failure.code }).to_string()
+        // What cannot be written any more, nobody is there to hear; the exit code tells it, too.
+        let _unheard = if self.json {
+            // On the same stream as every other answer.
+            let value = json!({ "error": failure.message, "exit_code": failure.code });
+            raw(format!("{value}\n").as_bytes())
         } else {
-            format!("idvctl: {}", failure.message)
+            writeln!(io::stderr().lock(), "idvctl: {}", failure.message)
         };
-        let _unheard = writeln!(io::stderr().lock(), "{text}");
         ExitCode::from(failure.code)
     }
 }

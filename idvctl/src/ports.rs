@@ -61,6 +61,10 @@ pub trait DeadLetterStore: Send + Sync {
     /// its group are unavailable.
     fn receive(&self, hold: Duration) -> impl Future<Output = Result<Vec<DeadLetter>, QueueError>> + Send;
 
+    /// Holds messages that are held for this long from now. One that is not held any more is passed over.
+    fn hold(&self, handles: &[String], hold: Duration)
+    -> impl Future<Output = Result<(), QueueError>> + Send;
+
     /// Releases messages that are held: they are as they were, in the order that they had. One that is not held any more
     /// has come back by itself.
     fn release(&self, handles: &[String]) -> impl Future<Output = Result<(), QueueError>> + Send;
@@ -73,6 +77,9 @@ pub trait DeadLetterStore: Send + Sync {
 
     /// Sends a message back to the callback queue, and sees that it arrived whole; gives the id that it has there.
     fn send_back(&self, message: OutgoingMessage) -> impl Future<Output = Result<String, QueueError>> + Send;
+
+    /// Sends a message to the dead-letter queue, and sees that it arrived whole; gives the id that it has there.
+    fn restore(&self, message: OutgoingMessage) -> impl Future<Output = Result<String, QueueError>> + Send;
 
     /// How many messages the callback queue has.
     fn waiting(&self) -> impl Future<Output = Result<Waiting, QueueError>> + Send;

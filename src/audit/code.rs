@@ -56,6 +56,12 @@ pub enum AuditCode {
     Archived,
     /// An operator deleted a dead letter that is in an archive.
     Discarded,
+    /// An operator asks to delete dead letters that are evidence.
+    DiscardProposed,
+    /// Another operator approved that.
+    DiscardApproved,
+    /// An operator brought a dead letter back out of an archive.
+    Restored,
     /// A proofing session was opened.
     SessionOpened,
     /// A sign-up was refused.
@@ -174,6 +180,12 @@ codes! {
         "An operator copied dead letters into an archive.";
     Discarded = "IDV3102" "discarded" counts []
         "An operator deleted a dead letter that is in an archive.";
+    DiscardProposed = "IDV3103" "discard_proposed" counts []
+        "An operator asks to delete dead letters that are evidence, and are in an archive.";
+    DiscardApproved = "IDV3104" "discard_approved" counts []
+        "A second operator approves that.";
+    Restored = "IDV3105" "restored" counts []
+        "An operator brings a dead letter back out of an archive.";
     SessionOpened = "IDV4001" "session_opened" counts [SessionOpened]
         "A proofing session was opened: at a sign-up, for its user, or by an operator.";
     SignUpRefused = "IDV4002" "sign_up_refused" counts [SignUpRefused]

@@ -62,6 +62,10 @@ impl DeadLetterStore for MessageQueue {
     }
 
     async fn release(&self, handles: &[String]) -> Result<(), QueueError> {
+        self.hold(handles, Duration::ZERO).await
+    }
+
+    async fn hold(&self, handles: &[String], hold: Duration) -> Result<(), QueueError> {
         const CALL: &str = "ChangeMessageVisibilityBatch";
         let mut first_error = None;
         for handles in handles.chunks(10) {
@@ -69,7 +73,7 @@ impl DeadLetterStore for MessageQueue {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(number.to_string())
                     .receipt_handle(handle)
-                    .visibility_timeout(0)
+                    .visibility_timeout(i32::try_from(hold.as_secs()).unwrap_or(i32::MAX))
                     .build()
             };
             let entries: Result<Vec<_>, _> = handles.iter().enumerate().map(entry).collect();
@@ -100,12 +104,11 @@ impl DeadLetterStore for MessageQueue {
     }
 
     async fn send_back(&self, message: OutgoingMessage) -> Result<String, QueueError> {
-        let sent = idv_callback::hex::hex(&Md5::digest(message.body.as_bytes()));
-        let stored = self.callbacks.send_message(message).await?;
-        if stored.body_md5 != Some(sent) {
-            return Err(QueueError::Transient(Fault::new("SendMessage", "other_digest")));
-        }
-        stored.message_id.ok_or_else(|| QueueError::Transient(Fault::new("SendMessage", "no_message_id")))
+        send_whole(&self.callbacks, message).await
+    }
+
+    async fn restore(&self, message: OutgoingMessage) -> Result<String, QueueError> {
+        send_whole(&self.dead_letters, message).await
     }
 
     async fn waiting(&self) -> Result<Waiting, QueueError> {
@@ -117,6 +120,15 @@ impl DeadLetterStore for MessageQueue {
         let visible = number(&attributes, &QueueAttributeName::ApproximateNumberOfMessages)?;
         Ok(Waiting { messages: visible + delayed + in_flight, in_flight })
     }
+}
+
+async fn send_whole(queue: &SqsQueue, message: OutgoingMessage) -> Result<String, QueueError> {
+    let sent = idv_callback::hex::hex(&Md5::digest(message.body.as_bytes()));
+    let stored = queue.send_message(message).await?;
+    if stored.body_md5 != Some(sent) {
+        return Err(QueueError::Transient(Fault::new("SendMessage", "other_digest")));
+    }
+    stored.message_id.ok_or_else(|| QueueError::Transient(Fault::new("SendMessage", "no_message_id")))
 }
 
 /// What `GetQueueAttributes` tells.

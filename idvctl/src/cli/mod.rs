@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Audit(audit::AuditCommand),
     /// List, forecast, replay, verify, correct, archive and discard dead letters.
     #[command(subcommand)]
-    Dlq(dlq::DlqCommand),
+    Dlq(Box<dlq::DlqCommand>),
     /// Open a proofing session for a user who is there.
     #[command(subcommand)]
     Proof(proof::ProofCommand),
@@ -79,7 +79,13 @@ pub(crate) enum Command {
 
 /// Runs the program with the arguments of this process.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            return Output::new(true).fail(&Failure::usage(error.to_string().trim_end()));
+        }
+        Err(error) => error.exit(),
+    };
     let output = Output::new(arguments.json);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -101,7 +107,7 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Verify(options) => verify::run(&options, environment, output),
         Command::Explain(options) => explain::run(&options, environment, output),
         Command::Audit(command) => audit::run(command, environment, output).await,
-        Command::Dlq(command) => dlq::run(command, environment, output).await,
+        Command::Dlq(command) => dlq::run(&command, environment, output).await,
         Command::Proof(command) => proof::run(command, environment, output).await,
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(command) => keys::run(command, environment, output),

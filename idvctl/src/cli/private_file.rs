@@ -14,6 +14,14 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Says so before anything else is done, where a file is there that must not be.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::usage(format!("{}: the file exists; it is not overwritten", path.display())));
+    }
+    Ok(())
+}
+
 /// A file without a name, beside this path: gone when it is closed, however that comes.
 pub(crate) fn scratch(beside: &Path) -> io::Result<File> {
     let mut name = beside.file_name().unwrap_or_default().to_owned();

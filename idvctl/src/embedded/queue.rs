@@ -312,8 +312,12 @@ impl<C: Clock + Clone> DeadLetterStore for LocalQueues<C> {
     }
 
     async fn release(&self, handles: &[String]) -> Result<(), QueueError> {
+        self.hold(handles, Duration::ZERO).await
+    }
+
+    async fn hold(&self, handles: &[String], hold: Duration) -> Result<(), QueueError> {
         for handle in handles {
-            match self.dead_letters.delay(handle, Duration::ZERO).await {
+            match self.dead_letters.delay(handle, hold).await {
                 Ok(()) | Err(QueueError::NotInFlight(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -332,6 +336,10 @@ impl<C: Clock + Clone> DeadLetterStore for LocalQueues<C> {
 
     async fn send_back(&self, message: OutgoingMessage) -> Result<String, QueueError> {
         self.callbacks.accept(message)
+    }
+
+    async fn restore(&self, message: OutgoingMessage) -> Result<String, QueueError> {
+        self.dead_letters.accept(message)
     }
 
     async fn waiting(&self) -> Result<Waiting, QueueError> {

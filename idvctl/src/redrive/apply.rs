@@ -8,10 +8,11 @@ use idv_callback::hex::hex;
 use idv_callback::ports::{Clock, OutgoingMessage, QueueError, UserDirectory};
 use sha2::{Digest as _, Sha256};
 
+use super::held::Held;
 use super::history::with_replay;
 use super::journal::{Journal, Note, Stage};
 use super::plan::user_state;
-use super::scan::{EMPTY_ANSWERS, LONGEST_SCAN, MOST_HELD, look, scan};
+use super::scan::{EMPTY_ANSWERS, MOST_HELD, look, scan};
 use super::verify::{Outcomes, ReplayOutcome};
 use super::{Plan, PlannedMessage, body_sha256};
 use crate::ports::{ConsumerLog, DeadLetter, DeadLetterStore};
@@ -176,7 +177,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
         for message in &plan.letters {
             let (id, stage) = (&message.message_id, journal.stage(&message.message_id));
             if stage.is_some() {
-                touched.insert(&message.user);
+                touched.insert(&message.group);
             }
             if found.contains(id) || stage == Some(Stage::Removed) {
                 continue;
@@ -195,12 +196,12 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
         }
         let mut asked: HashSet<&str> = HashSet::new();
         for message in &plan.letters {
-            if touched.contains(message.user.as_str()) || !asked.insert(&message.user) {
+            if touched.contains(message.group.as_str()) || !asked.insert(&message.group) {
                 continue;
             }
             if self.state(message).await.map_err(Stopped::Directory)? != message.user_state {
-                changed
-                    .push(format!("the record of user {} has changed since the plan was made", message.user));
+                let user = message.user.as_deref().unwrap_or("who was not there");
+                changed.push(format!("the record of user {user} has changed since the plan was made"));
             }
         }
         if changed.is_empty() { Ok(()) } else { Err(Stopped::Changed(changed)) }
@@ -221,8 +222,8 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
         watch: &mut impl FnMut(Progress<'_>) -> bool,
     ) -> Result<Vec<&'p PlannedMessage>, Stopped> {
         let mut left: HashMap<_, _> = left(plan, journal).into_iter().map(by_id).collect();
-        let (mut sent, mut held, mut empty) = (Vec::new(), Vec::new(), 0);
-        let mut holding_since = self.outcomes.forecaster.clock.now();
+        let (store, clock) = (self.outcomes.store, self.outcomes.forecaster.clock);
+        let (mut sent, mut held, mut empty) = (Vec::new(), Held::new(store, clock), 0);
         let outcome = loop {
             if left.is_empty() || sent.len() >= most {
                 break Ok(());
@@ -231,14 +232,12 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
                 break Err(Stopped::NotNow(left.keys().map(|id| (*id).to_owned()).collect()));
             }
             // What is not in the plan must not come back while it is still on the list of what is held.
-            if self.outcomes.forecaster.clock.now().since(holding_since) > LONGEST_SCAN {
-                if let Err(error) = self.outcomes.store.release(&std::mem::take(&mut held)).await {
-                    break Err(Stopped::Queue(error));
-                }
-                holding_since = self.outcomes.forecaster.clock.now();
+            if let Err(error) = held.keep().await {
+                break Err(Stopped::Queue(error));
             }
-            let letters = match look(self.outcomes.store).await {
-                Ok(letters) => letters,
+            let now = clock.now();
+            let letters = match look(store).await {
+                Ok((letters, _)) => letters,
                 Err(error) => break Err(Stopped::Queue(error)),
             };
             empty = if letters.is_empty() { empty + 1 } else { 0 };
@@ -247,7 +246,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
                 let chosen =
                     left.get(dead.id.as_str()).copied().filter(|_| failed.is_none() && sent.len() < most);
                 let Some(message) = chosen else {
-                    held.push(dead.handle);
+                    held.add(dead.handle, now);
                     continue;
                 };
                 let handle = dead.handle.clone();
@@ -258,7 +257,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
                         failed = (!go_on).then_some(Stopped::Asked);
                     }
                     Err(stopped) => {
-                        held.push(handle);
+                        held.add(handle, now);
                         failed = Some(stopped);
                     }
                 }
@@ -267,7 +266,7 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
                 break Err(stopped);
             }
         };
-        let release = self.outcomes.store.release(&held).await;
+        let release = held.release().await;
         outcome.and(release.map_err(Stopped::Queue)).map(|()| sent)
     }
 

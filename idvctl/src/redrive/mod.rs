@@ -6,10 +6,12 @@
 
 mod apply;
 mod forecast;
+mod held;
 mod history;
 mod journal;
 mod plan;
 mod scan;
+mod selection;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -17,20 +19,22 @@ use std::time::Duration;
 
 use idv_callback::assurance::QuarantineReason;
 use idv_callback::correction::{Statement, not_ours};
-use idv_callback::envelope::{BodyDigest, group_id};
+use idv_callback::envelope::BodyDigest;
 use idv_callback::key_ring::KeyRing;
 use idv_callback::settlement::dead_letter_attributes as attribute;
 use idv_callback::timestamp::Timestamp;
-use idv_callback::verification::UserReference;
+use idv_callback::verification::VerificationEvent;
 
 use crate::ports::DeadLetter;
 
 pub use apply::{Applied, Apply, Pacing, Progress, Stopped};
 pub use forecast::Forecaster;
+pub use held::Held;
 pub use history::{Replay, replays};
 pub use journal::{Journal, Note, Stage, Stages};
-pub use plan::{DecisionSettings, LeftOut, Made, Plan, PlannedMessage, Planning, Selection};
-pub use scan::{Scanned, scan, take};
+pub use plan::{DecisionSettings, LeftOut, Made, Plan, PlannedMessage, Planning};
+pub use scan::{Scanned, Taken, scan, take};
+pub use selection::{Census, Selection, reasons};
 pub use verify::{COUNTS_INCLUDE_ALL_AFTER, Outcomes, ReplayOutcome, Returned, Sent, returned};
 
 /// The reason of a message that SQS moved by itself: nobody wrote one.
@@ -49,8 +53,8 @@ pub struct DeadLetterSummary {
     pub detail: Option<String>,
     /// The receipt, where the envelope opens.
     pub receipt: Option<String>,
-    /// A handle of the user, where the envelope opens: for telling users apart, and for nothing else.
-    pub user: Option<String>,
+    /// What may be shown of the event, where the envelope opens and the callback can be read.
+    pub event: Option<EventSummary>,
     /// How often it was received before it died.
     pub attempts: Option<String>,
     /// The version of the code that gave it up.
@@ -83,7 +87,7 @@ impl DeadLetterSummary {
             reason: text(attribute::REASON).unwrap_or_else(|| NO_REASON.to_owned()),
             detail: text(attribute::DETAIL),
             receipt: receipt.or_else(|| text(attribute::RECEIPT)),
-            user: event.map(|event| handle(&event.user)),
+            event: event.map(|event| EventSummary::of(&event)),
             attempts: text(attribute::ATTEMPTS),
             version: text(attribute::VERSION),
             fingerprint: fingerprint(&message.attributes),
@@ -95,17 +99,57 @@ impl DeadLetterSummary {
     }
 }
 
+/// What may be shown of an event: nothing that tells whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSummary {
+    /// The provider's id.
+    pub event_id: String,
+    /// The proofing session.
+    pub session_id: String,
+    /// How the session ended: `approved`.
+    pub status: &'static str,
+    /// When, by the provider's clock.
+    pub occurred_at: Timestamp,
+    /// What the provider calls the event, where that is in no table.
+    pub event_type: Option<String>,
+    /// The level reached.
+    pub ial: Option<u8>,
+    /// The type of document.
+    pub evidence: Option<String>,
+    /// The framework.
+    pub framework: Option<String>,
+}
+
+impl EventSummary {
+    fn of(event: &VerificationEvent) -> Self {
+        let approval = event.outcome.approval();
+        Self {
+            event_id: event.event_id.to_string(),
+            session_id: event.session.to_string(),
+            status: event.outcome.word(),
+            occurred_at: event.occurred_at,
+            event_type: event.unknown_type.as_ref().map(ToString::to_string),
+            ial: approval.map(|approval| approval.ial.get()),
+            evidence: approval.and_then(|approval| Some(approval.evidence.as_ref()?.as_str().to_owned())),
+            framework: approval.and_then(|approval| Some(approval.framework.as_ref()?.as_str().to_owned())),
+        }
+    }
+
+    /// Its values, in small letters, to be searched.
+    fn words(&self) -> Vec<String> {
+        let optional = [&self.event_type, &self.evidence, &self.framework];
+        let given = [&self.event_id, &self.session_id].into_iter().map(String::as_str);
+        let all = given.chain([self.status]).chain(optional.into_iter().flatten().map(String::as_str));
+        let ial = self.ial.map(|level| format!("ial{level}"));
+        all.map(str::to_ascii_lowercase).chain(ial).collect()
+    }
+}
+
 /// What messages that died of one cause have in common: reason, the call and error or the field and rule, and the version.
 fn fingerprint(attributes: &BTreeMap<String, String>) -> String {
     let text = |name: &str, none| attributes.get(name).map_or(none, String::as_str);
     let (reason, detail) = (text(attribute::REASON, NO_REASON), text(attribute::DETAIL, "-"));
     format!("{reason} {detail} {}", text(attribute::VERSION, "-"))
-}
-
-/// A user's handle: `g_` and the beginning of the group that their events have on the queue. It leads from a message to the
-/// user's others, and not into the audit log.
-fn handle(user: &UserReference) -> String {
-    format!("g_{}", group_id(user).chars().take(12).collect::<String>())
 }
 
 /// The digest of a message's body as it lies in the queue.

@@ -1,54 +1,27 @@
 //! A plan: exactly which messages, what would become of each, for whom and why. It names users, so its file is for its
 //! maker's eyes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use idv_callback::assurance::{History, Settled, UserRecord, UserStatus};
 use idv_callback::audit::{AuditCode, CODE_VERSION, pseudonym};
 use idv_callback::correction::Correction;
+use idv_callback::envelope::group_id;
 use idv_callback::hex::hex;
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{Clock, QueueError, UserDirectory};
-use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::{PoolId, SessionId, Subject, UserReference, Username};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::forecast::{Forecast, Forecaster, Users};
 use super::scan::{Scanned, scan};
+use super::selection::{Census, Selection};
 use super::{DeadLetterSummary, open};
 use crate::ports::{DeadLetter, DeadLetterStore};
 
 /// The form of a plan.
 const SCHEMA: &str = "idv-redrive-plan/2";
-
-/// Which messages a plan is about; what is not said does not choose.
-#[derive(Clone, Default)]
-pub struct Selection {
-    /// These reasons.
-    pub reasons: Vec<String>,
-    /// These message ids.
-    pub ids: Vec<String>,
-    /// These groups, or beginnings of them.
-    pub groups: Vec<String>,
-    /// Dead since then.
-    pub since: Option<Timestamp>,
-    /// What is said of whom these messages are about.
-    pub corrections: BTreeMap<String, Correction>,
-}
-
-impl Selection {
-    /// Whether a message is chosen.
-    pub fn takes(&self, message: &DeadLetterSummary) -> bool {
-        let one_of =
-            |list: &[String], fits: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(fits);
-        one_of(&self.reasons, &|reason| *reason == message.reason)
-            && one_of(&self.ids, &|id| *id == message.id)
-            && one_of(&self.groups, &|group| message.group.starts_with(group.as_str()))
-            && self.since.is_none_or(|since| message.sent_at >= since)
-    }
-}
 
 /// What is to be done, and with what expectation. No `Debug`: it names users.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,11 +90,11 @@ pub struct PlannedMessage {
     pub fingerprint: String,
     /// The receipt.
     pub receipt_id: String,
-    /// The user's handle.
-    pub user: String,
-    /// The user's pseudonym in the audit log.
+    /// The group that it goes into: that of the user whom it is about.
+    pub group: String,
+    /// The user's pseudonym in the audit log; none where no such user is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pseudonym: Option<String>,
+    pub user: Option<String>,
     /// The user's pool.
     pub user_pool: String,
     /// The user's name.
@@ -214,16 +187,16 @@ impl Plan {
         retention: Duration,
         made: Made<'_>,
         mut watch: impl FnMut(Planning),
-    ) -> Result<(Self, Scanned), QueueError> {
+    ) -> Result<(Self, Census, Scanned), QueueError> {
         let ring = forecaster.ring;
         let mut chosen = Vec::new();
-        let mut seen = 0;
+        let (mut seen, mut census) = (0, Census::default());
         let scanned = scan(store, forecaster.clock, async |dead: DeadLetter| {
             seen += 1;
             watch(Planning::Seen(seen));
             let opened = open(&dead, ring);
             let message = DeadLetterSummary::of(&dead, opened.as_ref().ok(), retention);
-            if selection.takes(&message) {
+            if census.moves(selection, &message) {
                 chosen.push((message, opened));
             }
             true
@@ -257,7 +230,7 @@ impl Plan {
             digest: String::new(),
         };
         let digest = plan.computed_digest();
-        Ok((Self { digest, ..plan }, scanned))
+        Ok((Self { digest, ..plan }, census, scanned))
     }
 
     /// Reads a plan.
@@ -309,8 +282,8 @@ fn planned(
         body_sha256: message.body_sha256.clone(),
         fingerprint: message.fingerprint.clone(),
         receipt_id: message.receipt.clone().unwrap_or_default(),
-        user: super::handle(&event.user),
-        pseudonym: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
+        group: group_id(&event.user),
+        user: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
         user_pool: event.user.pool.as_str().to_owned(),
         username: event.user.username.as_str().to_owned(),
         event_id: event.event_id.to_string(),

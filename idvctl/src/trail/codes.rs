@@ -171,6 +171,11 @@ pub(super) fn meaning_of(code: AuditCode) -> CodeMeaning {
             operator(|entry| format!("the correction became part of a plan{}", entry.by()))
         }
         C::Archived => operator(|entry| format!("{}{}", entry.because(), entry.by())),
+        C::DiscardProposed => {
+            operator(|entry| format!("it was asked to delete evidence{}: {}", entry.by(), entry.because()))
+        }
+        C::DiscardApproved => operator(|entry| format!("that was approved{}", entry.by())),
+        C::Restored => CodeMeaning { says: Says::Ended(Class::Quarantined), ..operator(Entry::was_restored) },
         C::Discarded => CodeMeaning { says: Says::Ended(Class::Discarded), ..operator(Entry::was_discarded) },
 
         C::SessionOpened => sign_in(|entry| format!("a proofing session was opened{}", entry.by())),

@@ -176,6 +176,10 @@ impl Entry {
         format!("said to be about {}{}, because {}", self.whom(), self.by(), self.ticket())
     }
 
+    pub(super) fn was_restored(&self) -> String {
+        format!("brought back out of an archive, a dead letter again{}: {}", self.by(), self.because())
+    }
+
     pub(super) fn was_discarded(&self) -> String {
         format!("kept in an archive and deleted{}, because {}", self.by(), self.because())
     }

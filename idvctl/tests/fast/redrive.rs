@@ -13,7 +13,7 @@ use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{
     CallbackQueue as _, Clock as _, Fault, OutgoingMessage, QueueError, Redelivery as _, UserDirectory as _,
 };
-use idv_callback::settlement::Pace;
+use idv_callback::settlement::{Pace, VISIBILITY_TIMEOUT};
 use idv_callback::timestamp::Timestamp;
 use idv_callback::verification::{UserReference, Username};
 use idv_callback::vocabulary::EventTypes;
@@ -22,7 +22,7 @@ use idvctl::ports::{ConsumerLog, DeadLetter, DeadLetterStore, Depth, Recorded, R
 use idvctl::redrive::{
     Applied, Apply, DeadLetterSummary, DecisionSettings, Forecaster, Journal, Made, Note, Outcomes, Pacing,
     Plan, PlannedMessage, Progress, ReplayOutcome, Selection, Sent, Stage, Stages, Stopped, replays,
-    returned, scan,
+    returned, scan, take,
 };
 use idvctl::trail::Entry;
 use serde_json::{Value, json};
@@ -149,8 +149,16 @@ impl DeadLetterStore for Killed {
         call!(self, self.queues.send_back(message))
     }
 
+    async fn restore(&self, message: OutgoingMessage) -> Result<String, QueueError> {
+        call!(self, self.queues.restore(message))
+    }
+
     async fn waiting(&self) -> Result<Waiting, QueueError> {
         call!(self, self.queues.waiting())
+    }
+
+    async fn hold(&self, handles: &[String], hold: Duration) -> Result<(), QueueError> {
+        call!(self, self.queues.hold(handles, hold))
     }
 }
 
@@ -270,21 +278,45 @@ async fn looking_leaves_every_letter_as_it_was() {
     let after: Vec<_> =
         world.queues.dead_letters.messages().iter().map(|m| (m.id.clone(), m.body.clone())).collect();
     assert_eq!(before, after);
-    // Nobody's name is shown, and each user has one pseudonym.
+    // Nobody's name is shown, and each user is one group.
     let shown = format!("{seen:?}");
     assert!(!shown.contains("user1") && !shown.contains("did:"), "{shown}");
-    let pseudonyms: BTreeSet<_> = seen.iter().map(|letter| letter.user.clone().unwrap()).collect();
-    assert_eq!(pseudonyms.len(), 12);
+    let groups: BTreeSet<_> = seen.iter().map(|letter| letter.group.clone()).collect();
+    assert_eq!(groups.len(), 12);
     let left = seen[0].expires_at.since(world.clock.now());
     assert!(left > Duration::from_secs(13 * 86_400) && left <= Duration::from_secs(14 * 86_400));
 
-    // Killed in the middle of a look: what was held can be received again after a quarter of an hour.
+    // Killed in the middle of a look: what was held can be received again after a minute.
     for at in 0..4 {
         let store = Killed { at, ..Killed::never(&world.queues) };
         assert!(scan(&store, &world.clock, async |_| true).await.is_err());
-        world.clock.sleep(Duration::from_secs(15 * 60 + 1)).await;
+        world.clock.sleep(Duration::from_secs(61)).await;
         assert_eq!(letters(&world).await.len(), 25);
     }
+}
+
+/// Holds are short, and extended while the tool lives: whoever takes letters has them to itself until it lets go or is killed.
+#[tokio::test(start_paused = true)]
+async fn a_hold_lasts_while_the_tool_lives_and_a_minute_longer() {
+    let mut world = World::new();
+    for n in 0..25 {
+        world.post(&approval(&format!("user{n}"), &format!("evt_{n}"), n)).await;
+    }
+    die(&mut world).await;
+    let store = Killed::never(&world.queues);
+    let mut taken = take(&store, &world.clock, |_| true).await.unwrap();
+    assert_eq!((taken.letters.len(), taken.held.len()), (25, 25));
+    for _ in 0..30 {
+        world.clock_forward(10).await;
+        taken.held.keep().await.unwrap();
+        assert_eq!(world.queues.depth().await.unwrap().held, 25);
+    }
+    // An extension for every second look at the most, ten letters a call; not one for each look and letter.
+    assert!(*store.calls.lock().unwrap() < 100, "{}", store.calls.lock().unwrap());
+    let killed = taken;
+    world.clock_forward(61).await;
+    assert_eq!(letters(&world).await.len(), 25, "killed, it hides them for a minute");
+    drop(killed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -485,7 +517,8 @@ async fn killed_between_any_two_calls_it_loses_nothing_and_goes_on() {
                 "killed at {at}, {carried_out}: {at_once:?}"
             );
             assert_all_there(&world, &plan, &format!("killed at {at}, {carried_out}, at once")).await;
-            world.clock.sleep(Duration::from_secs(16 * 60)).await;
+            // What the consumer had in hand when it was cut off, too.
+            world.clock.sleep(VISIBILITY_TIMEOUT).await;
             let second = apply(&world, &Killed::never(&world.queues), &plan, &mut notes).await;
             assert_eq!(second.stopped, None, "killed at {at}, {carried_out}: {second:?}");
             assert_eq!((second.removed, second.left), (9, 0), "killed at {at}, {carried_out}");
@@ -830,8 +863,16 @@ impl DeadLetterStore for Sticky<'_> {
         self.0.send_back(message).await
     }
 
+    async fn restore(&self, message: OutgoingMessage) -> Result<String, QueueError> {
+        self.0.restore(message).await
+    }
+
     async fn waiting(&self) -> Result<Waiting, QueueError> {
         self.0.waiting().await
+    }
+
+    async fn hold(&self, handles: &[String], hold: Duration) -> Result<(), QueueError> {
+        self.0.hold(handles, hold).await
     }
 }
 

@@ -975,6 +975,9 @@ fn a_life_is_told_and_after_the_user_is_deleted_not_found_any_more() {
         "--recipient",
         key,
     ]);
+    assert_eq!(gone.status.code(), Some(1), "evidence takes a second operator: {gone:?}");
+    assert!(operator.idvctl_as("bea", &["dlq", "approve", "discard.json", "--yes"]).status.success());
+    let gone = operator.idvctl(&["dlq", "discard", "--approved", "discard.json"]);
     assert!(gone.status.success(), "{gone:?}");
 
     let files = ["audit.jsonl", "idv-operator-audit.jsonl"];

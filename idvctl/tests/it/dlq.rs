@@ -39,22 +39,42 @@ fn from_the_alarm_to_the_proof_in_a_few_commands() {
     assert_eq!((code, &shown["reason"], &shown["replays"]), (0, &json!("subject_conflict"), &json!(0)));
     assert_eq!(operator.json(&["list"]).1["dead_letters"], 2, "looking changes nothing");
 
-    // Nothing would be helped as things are; with the other pool on the list, one user would not be found.
-    let (_, planned) = operator.json(&["plan", "--because", "T-1", "-o", "first.json"]);
-    assert_eq!((&planned["letters"], &planned["stay"]), (&json!(0), &json!(2)));
-
-    // A plan is for its maker's eyes, and is never overwritten.
-    let mode = std::fs::metadata(operator.folder().join("first.json")).unwrap().permissions();
-    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
-    let again = operator.idvctl(&["dlq", "plan", "--because", "T-1", "-o", "first.json"]);
-    assert!(again.status.code() == Some(2) && String::from_utf8_lossy(&again.stderr).contains("exists"));
+    // Nothing would be helped as things are, and no plan is made of nothing. The conflict is evidence: nobody named it.
+    let (code, planned) = operator.json(&["plan", "--because", "T-1", "-o", "first.json"]);
+    assert_eq!(
+        (code, &planned["plan"], &planned["letters"], &planned["stay"]),
+        (1, &json!(null), &json!(0), &json!(1))
+    );
+    assert_eq!(planned["evidence"], json!({ "named": {}, "stays": { "subject_conflict": 1 } }));
+    assert!(!operator.folder().join("first.json").exists());
 
     // What cannot be helped is kept and taken away, and not before it is kept.
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
     let discard = ["discard", "--id", &id, "--because", "T-2", "--to", "kept.age", "--recipient", &recipient];
-    let (code, discarded) = operator.json(&discard);
+    let (code, proposed) = operator.json(&discard);
+    assert_eq!((code, &proposed["discarded"], &proposed["letters"]), (1, &json!(0), &json!(1)));
+    assert_eq!(operator.json(&["list"]).1["dead_letters"], 2, "evidence takes two");
+    let approve = ["dlq", "approve", "discard.json", "--yes"];
+    let own = operator.idvctl(&approve);
+    assert!(String::from_utf8_lossy(&own.stderr).contains("another operator must approve it"), "{own:?}");
+    let looked = operator.idvctl_as("bea", &approve[..3]);
+    let shown = String::from_utf8_lossy(&looked.stdout);
+    assert!(
+        looked.status.code() == Some(1) && shown.contains("subject_conflict (1), because \"T-2\""),
+        "{shown}"
+    );
+    let unapproved = operator.idvctl(&["dlq", "discard", "--approved", "discard.json"]);
+    assert_eq!(unapproved.status.code(), Some(2), "{unapproved:?}");
+    assert!(operator.idvctl_as("bea", &approve).status.success());
+    let again = operator.idvctl_as("bea", &approve);
+    assert!(
+        again.status.code() == Some(2) && String::from_utf8_lossy(&again.stderr).contains("exists"),
+        "{again:?}"
+    );
+    let (code, discarded) = operator.json(&["discard", "--approved", "discard.json"]);
     assert_eq!((code, &discarded["discarded"]), (0, &json!(1)));
+    assert_eq!(discarded["approved_by"], "arn:aws:iam::000000000000:user/bea");
     assert_eq!(operator.json(&["list"]).1["dead_letters"], 1);
     let decryptor =
         age::Decryptor::new(std::fs::File::open(operator.folder().join("kept.age")).unwrap()).unwrap();
@@ -116,10 +136,12 @@ fn from_the_alarm_to_the_proof_in_a_few_commands() {
     let acts: Vec<Value> =
         operator.read("idv-operator-audit.jsonl").lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let words: Vec<_> = acts.iter().map(|act| act["event"].as_str().unwrap()).collect();
-    assert_eq!(words, ["started", "planned", "discarded", "archived"]);
-    let acts = acts.get(1..).unwrap();
-    assert!(acts.iter().all(|act| act["operator"] == "arn:aws:iam::000000000000:user/olga"));
-    assert_eq!((&acts[1]["reason"], acts[1]["receipt_id"].is_string()), (&json!("T-2"), true));
+    assert_eq!(words, ["started", "discard_proposed", "discard_approved", "discarded", "archived"]);
+    let who: Vec<_> = acts.get(1..).unwrap().iter().map(|act| act["operator"].as_str().unwrap()).collect();
+    let (olga, bea) = ("arn:aws:iam::000000000000:user/olga", "arn:aws:iam::000000000000:user/bea");
+    assert_eq!(who, [olga, bea, olga, olga]);
+    assert_eq!((&acts[3]["reason"], acts[3]["receipt_id"].is_string()), (&json!("T-2"), true));
+    assert_eq!(acts[3]["approved_by"], bea);
     assert!(!operator.read("idv-operator-audit.jsonl").contains("CANARY"));
 }
 
@@ -273,7 +295,161 @@ fn what_is_missing_is_said() {
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(on_aws(&["dlq", "list"]), (0, String::new()));
-    // The pools are the deployed consumer's, where it can be asked.
+    // Whose pools is asked of the deployed consumer, where it can be asked; and no plan is made of nothing.
     let (code, said) = on_aws(&["dlq", "plan", "--because", "T"]);
-    assert!(code == 0 && said.contains("deduplication id"), "{said}");
+    assert!(code == 1 && said.contains("no dead letter fits; there are: none"), "{said}");
+    // Queues that are the same, the wrong way round, or of two installations.
+    let (callbacks, dead) = (queue(CALLBACK_QUEUE), queue(DEAD_LETTER_QUEUE));
+    let same = callbacks.replace("/local/", "/000000000000/");
+    for (callbacks, dead, expected) in [
+        (&callbacks, &callbacks, "callback queue and dead-letter queue are the same"),
+        (&callbacks, &same, "callback queue and dead-letter queue are the same"),
+        (&dead, &callbacks, "the queues are the wrong way round"),
+    ] {
+        for command in ["list", "groups", "plan"] {
+            let because: &[&str] = if command == "plan" { &["--because", "T"] } else { &[] };
+            let urls = ["--queue-url", callbacks, "--dead-letter-queue-url", dead];
+            let (code, said) = on_aws(&[&["dlq", command], because, &urls].concat());
+            assert!(code == 2 && said.contains(expected), "{command}: {said}");
+        }
+    }
+    assert_eq!(on_aws(&["dlq", "list", "--dead-letter-queue-url", &queue("no-such.fifo")]).0, 3);
+}
+
+/// A word that is mistyped is a mistake, and not an all-clear; a word that fits nothing is told what there is.
+#[test]
+fn a_typo_is_told_what_is_there() {
+    let operator = Operator::new(&[]);
+    operator.dev.sign_up("ada");
+    let elsewhere = json!("us-east-1_Other");
+    operator.post(&with_metadata(local("ada", "evt_1", 0), "cognito_user_pool", elsewhere));
+    operator.dead(1);
+    let age = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+    let commands: [&[&str]; 5] = [
+        &["list"],
+        &["groups"],
+        &["plan", "--because", "T", "-o", "typo.json"],
+        &["archive", "--to", "typo.age", "--recipient", age],
+        &["discard", "--because", "T", "--to", "typo.age", "--recipient", age],
+    ];
+    for command in commands {
+        let (code, said) = operator.json(&[command, &["--reason", "subject_conflct"]].concat());
+        let error = said["error"].as_str().unwrap_or_default();
+        assert!(code == 2 && error.contains("Did you mean subject_conflict?"), "{command:?}: {said}");
+        assert!(error.contains("There are: pool_not_allowed (1)"), "{command:?}: {said}");
+    }
+    // A reason that exists and that no message has: an answer to who looks, and none to who wants to do something.
+    for (command, code) in commands.into_iter().zip([0, 0, 1, 1, 1]) {
+        let (ended, said) = operator.json(&[command, &["--reason", "bad_seal"]].concat());
+        assert_eq!(ended, code, "{command:?}: {said}");
+        assert_eq!(said["error"].is_string(), code == 1, "{command:?}: {said}");
+    }
+    assert!(!operator.folder().join("typo.json").exists() && !operator.folder().join("typo.age").exists());
+    // A ticket says something.
+    for command in ["plan", "discard"] {
+        let (code, said) = operator.json(&[command, "--because", " ", "--id", "x"]);
+        assert!(code == 2 && said["error"].as_str().unwrap().contains("must not be blank"), "{said}");
+    }
+    // Completion knows the reasons.
+    let bash = operator.idvctl_alone(&["completions", "bash"]);
+    let script = String::from_utf8(bash.stdout).unwrap();
+    assert!(
+        script.contains("\"subject_conflict\"") || script.contains("subject_conflict "),
+        "completion knows the reasons"
+    );
+}
+
+/// Evidence leaves only when it is named, with whatever else is asked for.
+#[tokio::test]
+async fn evidence_moves_only_when_it_is_named() {
+    let operator = Operator::new(&[]);
+    for n in 0..3 {
+        let name = format!("user{n}");
+        operator.dev.sign_up(&name);
+        operator.put_as(&local(&name, &format!("evt_{n}"), n), "subject_conflict").await;
+    }
+    operator.dev.sign_up("ada");
+    operator.put(&local("ada", "evt_ada", 0)).await;
+    for filter in [&[][..], &["--newer-than", "1h"], &["--status", "approved"], &["--contains", "evt_"]] {
+        let (code, planned) = operator.json(&[&["plan", "--because", "T", "--dry-run"], filter].concat());
+        assert_eq!((code, &planned["letters"]), (0, &json!(1)), "{filter:?}: {planned}");
+        assert_eq!(planned["evidence"]["stays"], json!({ "subject_conflict": 3 }), "{filter:?}");
+    }
+    let (code, said) = operator.json(&["plan", "--because", "T", "--session", "vs_nobody"]);
+    assert!(code == 1 && said["error"].as_str().unwrap().contains("no dead letter fits"), "{said}");
+    let named = ["plan", "--because", "T", "--dry-run", "--reason", "subject_conflict"];
+    let (code, planned) = operator.json(&named);
+    assert_eq!((code, &planned["letters"]), (0, &json!(3)));
+    assert_eq!(planned["evidence"]["named"], json!({ "subject_conflict": 3 }), "and it says so");
+    let text = operator.idvctl(&[&["dlq"], &named[..]].concat());
+    assert!(
+        String::from_utf8_lossy(&text.stderr).contains("which you named: subject_conflict (3)"),
+        "{text:?}"
+    );
+    assert_eq!(operator.json(&["list"]).1["dead_letters"], 4);
+}
+
+/// What was archived and dropped comes back as it was: body, group, reason; once, however often it is asked for.
+#[tokio::test]
+async fn an_archive_is_brought_back() {
+    let operator = Operator::new(&[]);
+    for n in 0..3 {
+        let name = format!("user{n}");
+        operator.dev.sign_up(&name);
+        operator.put(&local(&name, &format!("evt_{n}"), n)).await;
+    }
+    let identity = age::x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    let key = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
+    std::fs::write(operator.folder().join("key.txt"), format!("# a comment\n{key}\n")).unwrap();
+    let shown = |list: &Value| -> Vec<Value> {
+        let letters = list["letters"].as_array().unwrap().iter();
+        let mut shown: Vec<_> = letters
+            .map(|letter| {
+                json!([
+                    letter["receipt_id"],
+                    letter["reason"],
+                    letter["detail"],
+                    letter["group"],
+                    letter["body_sha256"]
+                ])
+            })
+            .collect();
+        shown.sort_by_key(ToString::to_string);
+        shown
+    };
+    let before = shown(&operator.json(&["list"]).1);
+    let discard =
+        ["discard", "--status", "approved", "--because", "T-1", "--to", "all.age", "--recipient", &recipient];
+    let dry = operator.json(&[&discard[..], &["--dry-run"]].concat());
+    assert_eq!((dry.0, &dry.1["reasons"]), (0, &json!({ "confirm_refused": 3 })));
+    assert_eq!(operator.json(&["list"]).1["dead_letters"], 3, "a dry run changes nothing");
+    assert_eq!(operator.json(&discard).1["discarded"], 3);
+    assert_eq!(operator.json(&["list"]).1["dead_letters"], 0);
+
+    let restore = ["restore", "all.age", "--identity", "key.txt", "--because", "T-2"];
+    assert_eq!(operator.json(&[&restore[..], &["--dry-run"]].concat()).1["letters"], 3);
+    let (code, one) = operator.json(&[&restore[..], &["--contains", "evt_1"]].concat());
+    assert_eq!((code, &one["restored"], &one["there"]), (0, &json!(1), &json!(0)));
+    let (code, rest) = operator.json(&restore);
+    assert_eq!((code, &rest["restored"], &rest["there"]), (0, &json!(2), &json!(1)));
+    assert_eq!(operator.json(&restore).1["restored"], 0, "what is there is not doubled");
+    assert_eq!(shown(&operator.json(&["list"]).1), before);
+    // And ends as it would have.
+    operator.json(&["plan", "--because", "T-3"]);
+    let (code, applied) = operator.json(&["apply", "plan.json", "--rate", "50"]);
+    assert_eq!((code, &applied["became"]), (0, &json!({ "applied as forecast": 3 })), "{applied}");
+
+    // A file that was changed, and a key that is not one of its own.
+    let mut bytes = std::fs::read(operator.folder().join("all.age")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(operator.folder().join("changed.age"), bytes).unwrap();
+    let other = age::x25519::Identity::generate().to_string();
+    let other = age::secrecy::ExposeSecret::expose_secret(&other).to_owned();
+    std::fs::write(operator.folder().join("other.txt"), other).unwrap();
+    for (file, key) in [("changed.age", "key.txt"), ("all.age", "other.txt")] {
+        let (code, said) = operator.json(&["restore", file, "--identity", key, "--because", "T"]);
+        assert!(code == 2 && said["error"].is_string(), "{file} {key}: {said}");
+        assert!(!said.to_string().contains("AGE-SECRET"), "{said}");
+    }
 }

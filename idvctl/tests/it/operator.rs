@@ -44,6 +44,15 @@ impl Operator {
         self.command(arguments).envs(environment.iter().copied()).output().unwrap()
     }
 
+    /// Without a stack.
+    pub(crate) fn idvctl_alone(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_idvctl"))
+            .args(arguments)
+            .current_dir(self.folder())
+            .output()
+            .unwrap()
+    }
+
     /// Beside whatever else happens.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -64,6 +73,11 @@ impl Operator {
 
     /// A letter that died of a fault that is fixed by now: what the callback function sealed, in the dead-letter queue.
     pub(crate) async fn put(&self, callback: &Value) {
+        self.put_as(callback, "confirm_refused").await;
+    }
+
+    /// The same, of this reason.
+    pub(crate) async fn put_as(&self, callback: &Value, reason: &str) {
         let body = callback.to_string().into_bytes();
         let world = World::new();
         world.leaves_messages();
@@ -74,10 +88,8 @@ impl Operator {
         let connection =
             AwsConnection::of_function(&environment(&self.dev.url), CallLimits::CALLBACK).unwrap();
         let queue = SqsQueue::new(&connection, &format!("{}/local/{DEAD_LETTER_QUEUE}", self.dev.url));
-        let attributes = [
-            ("idv-reason", "confirm_refused"),
-            ("idv-detail", "AdminConfirmSignUp: UserLambdaValidationException"),
-        ];
+        let attributes =
+            [("idv-reason", reason), ("idv-detail", "AdminConfirmSignUp: UserLambdaValidationException")];
         let letter = OutgoingMessage {
             body: message.body,
             group_id: message.group_id,

@@ -42,6 +42,12 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let plan = read(&options.plan)?;
+    if plan.letters.is_empty() {
+        return Err(Failure::refused(format!(
+            "{}: the plan has no messages to send back",
+            options.plan.display()
+        )));
+    }
     let users = session.users().await?;
     let differences = users.settings.differences(&plan.settings);
     if !differences.is_empty() {
@@ -113,7 +119,7 @@ fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output)
 fn redriven(log: &OperatorLog, plan: &Plan, message: &PlannedMessage) -> idv_callback::audit::AuditRecord {
     let mut record = log.act(AuditCode::Redriven, &plan.because);
     record.receipt_id = Some(message.receipt_id.clone());
-    record.user.clone_from(&message.pseudonym);
+    record.user.clone_from(&message.user);
     record.message_id = Some(message.message_id.clone());
     record.plan_sha256 = Some(plan.digest().to_owned());
     record
@@ -157,7 +163,7 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
         Some(Stopped::Changed(_)) => "the plan is out of date; make a new one".to_owned(),
         Some(Stopped::NotNow(_)) => {
             format!(
-                "these messages are held, perhaps by a run that was interrupted; they come back within 15 minutes. Then {again}"
+                "these messages are held, perhaps by a run that was interrupted; they come back within a minute. Then {again}"
             )
         }
         Some(Stopped::Directory(fault)) => format!("a user could not be read: {fault}; {again}"),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::dlq::proposal;
 use crate::cli::dlq::proposal::{Proposal, refuse_if_applied};
+use crate::cli::dlq::selection::ticket;
 use crate::cli::dlq::{OperatorSession, Target};
 use crate::cli::private_file;
 use crate::output::{Failure, Output};
@@ -22,7 +23,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME")]
     pub(crate) username: String,
     /// Why: a ticket.
-    #[arg(long, value_name = "TICKET")]
+    #[arg(long, value_name = "TICKET", value_parser = ticket)]
     pub(crate) because: String,
     /// Where to write the correction. It names users: the file is readable by you alone. Never overwritten.
     #[arg(short, long, default_value = "correction.json", value_name = "FILE")]
@@ -36,6 +37,7 @@ pub(crate) async fn run(
     options: &Options,
     output: Output,
 ) -> Result<ExitCode, Failure> {
+    private_file::refuse_existing(&options.output)?;
     let (log, users) = (session.log().await?, session.users().await?);
     let (message, statement) = proposal::find(session, &options.id).await?;
     refuse_if_applied(session, &users, &statement).await?;

@@ -1,5 +1,7 @@
 //! Looking at every dead letter, and what the figures do not say by themselves.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use idv_callback::clock::SystemClock;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::dlq::{OperatorSession, unreachable};
 use crate::output::{Failure, Output};
 use crate::ports::{DeadLetter, DeadLetterStore as _, Depth};
-use crate::redrive::{DeadLetterSummary, Scanned, scan};
+use crate::redrive::{DeadLetterSummary, EventSummary, Scanned, scan};
 
 /// How often somebody who waits is told how far it is.
 pub(crate) const TOLD_EVERY: usize = 1000;
@@ -41,14 +43,14 @@ pub(crate) fn tell(seen: usize, of: u64, output: Output) {
 
 /// Whether everything that is there was seen.
 pub(crate) fn is_complete(depth: Depth, scanned: Scanned) -> bool {
-    !scanned.cut_short && scanned.seen as u64 >= depth.messages
+    scanned.saw_all_of(depth)
 }
 
 /// What the figures do not say by themselves.
 pub(crate) fn remarks(depth: Depth, scanned: Scanned, output: Output) {
     if depth.held > 0 {
         output.note(format!(
-            "{} more messages are held, perhaps by a command that was interrupted; they come back within 15 minutes",
+            "{} more messages are held, by somebody else or by a command that was interrupted; those come back within a minute",
             depth.held
         ));
     }
@@ -71,7 +73,8 @@ pub(crate) fn describe(message: &DeadLetterSummary, now: Timestamp) -> Value {
         "reason": message.reason,
         "detail": message.detail,
         "receipt_id": message.receipt,
-        "user": message.user,
+        "event": message.event.as_ref().map(describe_event),
+        "evidence": message.is_evidence(),
         "attempts": message.attempts,
         "version": message.version,
         "replays": message.replays,
@@ -80,6 +83,40 @@ pub(crate) fn describe(message: &DeadLetterSummary, now: Timestamp) -> Value {
         "seconds_left": message.expires_at.since(now).as_secs(),
         "body_sha256": message.body_sha256,
     })
+}
+
+/// Says how many messages of each reason are meant.
+pub(crate) fn tell_by_reason(of: &BTreeMap<String, usize>, what: &str, output: Output) -> io::Result<()> {
+    let rows = of.iter().map(|(reason, count)| vec![reason.clone(), count.to_string()]);
+    output.table(&["reason", "messages"], rows.collect())?;
+    output.line(format!("{} messages {what}", of.values().sum::<usize>()))
+}
+
+fn describe_event(event: &EventSummary) -> Value {
+    json!({
+        "event_id": event.event_id,
+        "session_id": event.session_id,
+        "status": event.status,
+        "occurred_at": event.occurred_at.to_string(),
+        "event_type": event.event_type,
+        "ial": event.ial,
+        "evidence": event.evidence,
+        "framework": event.framework,
+    })
+}
+
+/// What tells a group from the others of a list; `--group` takes it.
+pub(crate) fn short(group: &str) -> String {
+    group.chars().take(12).collect()
+}
+
+/// How long ago, in one or two units.
+pub(crate) fn age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        _ => time_left(age),
+    }
 }
 
 /// In days and hours, or hours and minutes.

@@ -4,19 +4,22 @@ mod apply;
 mod approve;
 mod archive;
 mod archive_file;
+mod chosen;
 mod correct;
 mod discard;
+mod discard_proposal;
 mod groups;
 mod journal;
 mod list;
 mod listing;
 mod plan;
 mod proposal;
+mod restore;
+mod selection;
 mod settings;
 mod show;
 mod verify;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,11 +36,11 @@ use idv_callback::settlement::Pace;
 use super::keys;
 use super::local::{LIMITS, local_connection};
 use super::operator::OperatorLog;
-use crate::aws::{ConsumerRecords, DeployedConsumer, caller_identity, connect};
+use crate::aws::{ConsumerRecords, DeployedConsumer, Inspection, caller_identity, connect};
 use crate::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::output::{Failure, Output};
 use crate::ports::DeadLetter;
-use crate::redrive::{COUNTS_INCLUDE_ALL_AFTER, DecisionSettings, Forecaster, Outcomes, Selection, scan};
+use crate::redrive::{COUNTS_INCLUDE_ALL_AFTER, DecisionSettings, Forecaster, Outcomes, scan};
 
 #[derive(Subcommand)]
 pub(crate) enum DlqCommand {
@@ -49,7 +52,7 @@ pub(crate) enum DlqCommand {
     Groups(groups::Options),
     /// Propose that a message is about another user than the one it names. A second operator must approve it. Changes nothing.
     Correct(correct::Options),
-    /// Approve another operator's correction, after a check of the message and the user. Changes nothing.
+    /// Approve another operator's correction or discard of evidence, after a check of the messages. Changes nothing.
     Approve(approve::Options),
     /// Select messages, forecast the outcome of each, and write a plan. Changes nothing.
     Plan(plan::Options),
@@ -60,8 +63,10 @@ pub(crate) enum DlqCommand {
     Verify(verify::Options),
     /// Copy messages into an encrypted file, before SQS drops them.
     Archive(archive::Options),
-    /// Copy messages into an encrypted file, then delete them.
+    /// Copy messages into an encrypted file, then delete them. Evidence takes a second operator.
     Discard(discard::Options),
+    /// Bring archived messages back into the dead-letter queue, and see that they are there.
+    Restore(restore::Options),
 }
 
 impl DlqCommand {
@@ -77,6 +82,7 @@ impl DlqCommand {
             Self::Verify(options) => &options.target,
             Self::Archive(options) => &options.target,
             Self::Discard(options) => &options.target,
+            Self::Restore(options) => &options.target,
         }
     }
 }
@@ -108,33 +114,16 @@ pub(crate) struct Target {
     pub(crate) audit_log: PathBuf,
 }
 
-/// Which messages; what is not said does not choose.
-#[derive(Args)]
-pub(crate) struct SelectionOptions {
-    /// Only those of this reason. Can be given several times.
-    #[arg(long, value_name = "REASON")]
-    pub(crate) reason: Vec<String>,
-    /// Only this message. Can be given several times.
-    #[arg(long, value_name = "ID")]
-    pub(crate) id: Vec<String>,
-    /// Only this group (one user), or what its name begins with. Can be given several times.
-    #[arg(long, value_name = "GROUP")]
-    pub(crate) group: Vec<String>,
-    /// Only those that died since, RFC 3339.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-}
-
 /// The pace of a consumer; four times as many reads. Cognito's quota for reading users is 120 a second for the account.
 const WRITES_PER_SECOND: u32 = 10;
 
 pub(crate) async fn run(
-    command: DlqCommand,
+    command: &DlqCommand,
     environment: &Environment,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let session = OperatorSession::open(command.target(), environment).await?;
-    match &command {
+    let session = OperatorSession::open(command.target(), environment, output).await?;
+    match command {
         DlqCommand::List(options) => list::run(&session, options, output).await,
         DlqCommand::Groups(options) => groups::run(&session, options, output).await,
         DlqCommand::Show(options) => show::run(&session, options, output).await,
@@ -145,6 +134,7 @@ pub(crate) async fn run(
         DlqCommand::Verify(options) => verify::run(&session, options, output).await,
         DlqCommand::Archive(options) => archive::run(&session, options, output).await,
         DlqCommand::Discard(options) => discard::run(&session, options, output).await,
+        DlqCommand::Restore(options) => restore::run(&session, options, output).await,
     }
 }
 
@@ -158,12 +148,14 @@ struct OperatorSession<'a> {
 }
 
 impl<'a> OperatorSession<'a> {
-    async fn open(target: &'a Target, environment: &'a Environment) -> Result<Self, Failure> {
+    async fn open(target: &'a Target, environment: &'a Environment, output: Output) -> Result<Self, Failure> {
         let (connection, urls) = if let Some(url) = &target.local {
             (local_connection(url, environment).map_err(|error| wrong(&error))?, local_urls(url))
         } else {
             let connection = connect(environment, LIMITS).await.map_err(|error| wrong(&error))?;
-            (connection, aws_urls(target, environment)?)
+            let urls = aws_urls(target, environment)?;
+            refuse_wrong_queues(&connection, (&urls.0, &urls.1), output).await?;
+            (connection, urls)
         };
         let secret = target.key_ring.clone().or_else(|| environment.get("IDV_KEY_RING_SECRET_ID"));
         let secret = secret.filter(|_| target.local.is_none());
@@ -263,6 +255,54 @@ impl UserAccess {
     }
 }
 
+/// Refuses queues that are the same, or the wrong way round, or do not belong to each other: the callback queue's redrive policy
+/// names the dead-letter queue.
+async fn refuse_wrong_queues(
+    connection: &AwsConnection,
+    (callbacks, dead_letters): (&str, &str),
+    output: Output,
+) -> Result<(), Failure> {
+    let inspection = Inspection::new(connection);
+    let looked = (inspection.queue(callbacks).await, inspection.queue(dead_letters).await);
+    if callbacks == dead_letters
+        || matches!(&looked, (Ok(one), Ok(other)) if !one.arn.is_empty() && one.arn == other.arn)
+    {
+        return Err(Failure::usage(format!(
+            "callback queue and dead-letter queue are the same: {callbacks}"
+        )));
+    }
+    match looked {
+        (Ok(callbacks), Ok(dead))
+            if dead.redrive.as_ref().is_some_and(|(target, _)| *target == callbacks.arn) =>
+        {
+            Err(Failure::usage(format!(
+                "the queues are the wrong way round: the redrive policy of {} names {}",
+                dead.url, callbacks.arn
+            )))
+        }
+        (Ok(callbacks), Ok(dead)) => match &callbacks.redrive {
+            Some((target, _)) if *target != dead.arn => Err(Failure::usage(format!(
+                "{} is not the dead-letter queue of {}, whose redrive policy names {target}",
+                dead.url, callbacks.url
+            ))),
+            Some(_) => Ok(()),
+            None => {
+                output.note(format!(
+                    "{} has no redrive policy, so nobody can say whether its dead-letter queue is {}",
+                    callbacks.url, dead.url
+                ));
+                Ok(())
+            }
+        },
+        (Err(why), _) => {
+            output.note(format!("it could not be seen whether the two queues belong to each other: {why}"));
+            Ok(())
+        }
+        // Every command asks this queue, and says so.
+        (_, Err(_)) => Ok(()),
+    }
+}
+
 fn wrong(error: &ConfigError) -> Failure {
     Failure::usage(error.to_string())
 }
@@ -281,16 +321,6 @@ fn aws_urls(target: &Target, environment: &Environment) -> Result<(String, Strin
         one(&target.queue_url, "IDV_QUEUE_URL", "--queue-url")?,
         one(&target.dead_letter_queue_url, "IDV_DEAD_LETTER_QUEUE_URL", "--dead-letter-queue-url")?,
     ))
-}
-
-fn selection(options: &SelectionOptions) -> Result<Selection, Failure> {
-    Ok(Selection {
-        reasons: options.reason.clone(),
-        ids: options.id.clone(),
-        groups: options.group.clone(),
-        since: options.since.as_ref().map(|at| keys::moment(Some(at), "--since")).transpose()?,
-        corrections: BTreeMap::new(),
-    })
 }
 
 fn unreachable(error: &QueueError) -> Failure {

@@ -11,12 +11,15 @@ use serde_json::json;
 
 use crate::cli::dlq::listing::{is_complete, remarks, tell};
 use crate::cli::dlq::proposal;
+use crate::cli::dlq::selection::{
+    SelectionOptions, evidence, nothing_chosen, refuse_unknown_reasons, tell_evidence, ticket,
+};
 use crate::cli::dlq::settings;
-use crate::cli::dlq::{OperatorSession, SelectionOptions, Target, selection, unreachable};
+use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::private_file;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, outcome};
 use crate::ports::{DeadLetterStore as _, Depth};
-use crate::redrive::{Made, Plan, PlannedMessage, Planning, Scanned};
+use crate::redrive::{Census, Made, Plan, PlannedMessage, Planning, Scanned};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,11 +28,14 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) selection: SelectionOptions,
     /// Only the message of this correction, and with it. Its approval is in FILE.approval.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["reason", "id", "group", "since"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "SelectionOptions")]
     pub(crate) correction: Option<PathBuf>,
     /// Why: a ticket.
-    #[arg(long, value_name = "TICKET")]
+    #[arg(long, value_name = "TICKET", value_parser = ticket)]
     pub(crate) because: String,
+    /// Forecast, and write no plan.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Where to write the plan. It names users: the file is readable by you alone. Never overwritten.
     #[arg(short, long, default_value = "plan.json", value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -43,7 +49,10 @@ pub(crate) async fn run(
     options: &Options,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let mut selection = selection(&options.selection)?;
+    let mut selection = options.selection.selection();
+    if !options.dry_run {
+        private_file::refuse_existing(&options.output)?;
+    }
     let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
     let users = session.users().await?;
     let log = session.log().await?;
@@ -59,23 +68,37 @@ pub(crate) async fn run(
     let made = Made { by: &log.who, because: &options.because, settings: &users.settings };
     let made =
         Plan::make(&session.store, &users.forecaster(session), &selection, depth.retention, made, seen).await;
-    let (plan, scanned) = made.map_err(|error| unreachable(&error))?;
+    let (plan, census, scanned) = made.map_err(|error| unreachable(&error))?;
+    refuse_unknown_reasons(&selection, &census)?;
+    if census.chosen == 0 {
+        return Err(nothing_chosen(&census));
+    }
+    tell_evidence(&census, output);
+    if let Some(consumer) = settings::is_off(&users.consumer) {
+        output.note(settings::off(consumer));
+    }
+    let written = !plan.letters.is_empty() && !options.dry_run;
+    let file = written.then_some(options.output.as_path());
+    report(&plan, file, &census, (depth, scanned), output)?;
+    if !written {
+        return Ok(outcome(!plan.letters.is_empty()));
+    }
     private_file::write_new_json(&options.output, &plan)?;
-
     let mut record = log.act(AuditCode::Planned, &options.because);
     record.plan_sha256 = Some(plan.digest().to_owned());
     record.letters = Some(plan.letters.len());
     log.write(&record)?;
-
-    if let Some(consumer) = settings::is_off(&users.consumer) {
-        output.note(settings::off(consumer));
-    }
-    report(&plan, &options.output, (depth, scanned), output)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Counts the messages by what would become of them.
-fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) -> io::Result<()> {
+fn report(
+    plan: &Plan,
+    file: Option<&Path>,
+    census: &Census,
+    looked: (Depth, Scanned),
+    output: Output,
+) -> io::Result<()> {
     let (depth, scanned) = looked;
     let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for message in &plan.letters {
@@ -105,15 +128,17 @@ fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) ->
     ))?;
     let seconds = plan.letters.len() / RATE;
     let writes = writes(plan);
+    let name = file.map_or_else(|| "no plan was written".to_owned(), |file| file.display().to_string());
     output.line(format!(
-        "{}: {} messages to send back, {writes} writes to Cognito, about {seconds} s at {RATE} messages a second; {} stay in the dead-letter queue",
-        file.display(),
+        "{name}: {} messages to send back, {writes} writes to Cognito, about {seconds} s at {RATE} messages a second; {} stay in the dead-letter queue",
         plan.letters.len(),
         plan.left_out.len()
     ))?;
-    output.note(
-        "each message is sent with a new deduplication id, so that SQS does not drop it as a duplicate",
-    );
+    if file.is_some() {
+        output.note(
+            "each message is sent with a new deduplication id, so that SQS does not drop it as a duplicate",
+        );
+    }
     remarks(depth, scanned, output);
     let forecasts: Vec<_> = forecasts
         .iter()
@@ -121,7 +146,8 @@ fn report(plan: &Plan, file: &Path, looked: (Depth, Scanned), output: Output) ->
         .collect();
     output.value(&json!({
         "plan": file,
-        "digest": plan.digest(),
+        "digest": file.map(|_| plan.digest()),
+        "evidence": evidence(census),
         "settings": plan.settings,
         "letters": plan.letters.len(),
         "stay": plan.left_out.len(),

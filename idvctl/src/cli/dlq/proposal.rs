@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use idv_callback::assurance::UserRecord;
 use idv_callback::audit::{AuditCode, AuditRecord, pseudonym};
-use idv_callback::correction::{Correction, CorrectionContent, Statement};
+use idv_callback::correction::{Correction, CorrectionContent, Statement, are_two_operators};
 use idv_callback::envelope::BodyDigest;
 use idv_callback::hex::hex;
 use idv_callback::verification::{Outcome, PoolId, Subject, UserReference, Username, VerificationEvent};
@@ -124,17 +124,7 @@ pub(crate) async fn sealed(
     }
     let (_, statement) = find(session, &proposal.message_id).await?;
     refuse_if_applied(session, users, &statement).await?;
-    let approval = approval_path(path);
-    let complaint = |error: String| Failure::usage(format!("{}: {error}", approval.display()));
-    let json = std::fs::read(&approval).map_err(|error| complaint(error.to_string()))?;
-    let signed: SignedCall = serde_json::from_slice(&json)
-        .map_err(|error| complaint(format!("it is not an approval file (line {})", error.line())))?;
-    let approved_by =
-        who_signed(&session.connection, &proposal.digest()?, &signed).await.map_err(|fault| {
-            complaint(format!(
-                "the approval is not valid ({fault}). An approval is valid for some minutes: have it approved again"
-            ))
-        })?;
+    let approved_by = approved_by(session, path, (&proposal.digest()?, &log.who)).await?;
     let content = CorrectionContent {
         envelope_sha256: proposal.envelope_sha256.clone(),
         username: proposal.username.clone(),
@@ -150,6 +140,27 @@ pub(crate) async fn sealed(
     record.approved_by = Some(approved_by);
     log.write(&record)?;
     Ok((proposal.message_id, correction))
+}
+
+/// Who has approved what a file proposes, by the approval beside it: another operator than who proposed it.
+pub(crate) async fn approved_by(
+    session: &OperatorSession<'_>,
+    path: &Path,
+    (digest, by): (&str, &str),
+) -> Result<String, Failure> {
+    let approval = approval_path(path);
+    let complaint = |error: String| Failure::usage(format!("{}: {error}", approval.display()));
+    let json = std::fs::read(&approval).map_err(|error| complaint(error.to_string()))?;
+    let signed: SignedCall = serde_json::from_slice(&json)
+        .map_err(|error| complaint(format!("it is not an approval file (line {})", error.line())))?;
+    let approved_by = who_signed(&session.connection, digest, &signed).await.map_err(|fault| {
+        complaint(format!(
+            "the approval is not valid ({fault}). An approval is valid for some minutes: have it approved again"
+        ))
+    })?;
+    are_two_operators(by, &approved_by)
+        .map_err(|why| Failure::usage(format!("{}: {why}", path.display())))?;
+    Ok(approved_by)
 }
 
 pub(crate) async fn find(
