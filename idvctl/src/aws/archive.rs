@@ -41,6 +41,16 @@ pub async fn object(connection: &AwsConnection, bucket: &str, name: &str) -> Res
     Ok(body.to_vec())
 }
 
+/// An event of a log group.
+pub struct LogEvent {
+    /// CloudWatch Logs' id.
+    pub id: String,
+    /// The log stream.
+    pub stream: String,
+    /// What was logged.
+    pub message: String,
+}
+
 /// The audit records of a log group, page by page.
 pub struct LogRecords<'a> {
     connection: &'a AwsConnection,
@@ -63,11 +73,11 @@ impl<'a> LogRecords<'a> {
         Self { connection, group: group.to_owned(), since, until, more: More::First }
     }
 
-    /// The next page, each record with its log stream; none when there are no more.
+    /// The next page; none when there are no more.
     ///
     /// # Errors
     /// [`Fault`] when CloudWatch Logs cannot be asked.
-    pub async fn next(&mut self) -> Result<Option<Vec<(String, String)>>, Fault> {
+    pub async fn next(&mut self) -> Result<Option<Vec<LogEvent>>, Fault> {
         const CALL: &str = "FilterLogEvents";
         let token = match std::mem::replace(&mut self.more, More::Nothing) {
             More::First => None,
@@ -80,7 +90,11 @@ impl<'a> LogRecords<'a> {
         let page = call.send().await.map_err(|error| Failure::of(CALL, &error).fault)?;
         self.more = page.next_token().map_or(More::Nothing, |token| More::After(token.to_owned()));
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let events = page.events().iter().map(|event| (text(event.log_stream_name()), text(event.message())));
+        let events = page.events().iter().map(|event| LogEvent {
+            id: text(event.event_id()),
+            stream: text(event.log_stream_name()),
+            message: text(event.message()),
+        });
         Ok(Some(events.collect()))
     }
 }

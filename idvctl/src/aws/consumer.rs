@@ -60,9 +60,12 @@ impl ConsumerLog for ConsumerRecords<'_> {
         let mut pages = LogRecords::new(self.connection, &group, Some(since.unix_millis()), None);
         let mut found = Vec::new();
         while let Some(page) = pages.next().await.map_err(|fault| fault.to_string())? {
-            for (_, line) in page {
+            for event in page {
                 found.extend(
-                    entries_in(line.as_bytes()).into_iter().filter_map(Entry::read).filter_map(recorded),
+                    entries_in(event.message.as_bytes())
+                        .into_iter()
+                        .filter_map(Entry::read)
+                        .filter_map(recorded),
                 );
             }
         }

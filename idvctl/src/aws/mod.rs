@@ -9,7 +9,7 @@ mod inspection;
 mod queue;
 mod signer;
 
-pub use archive::{LogRecords, object, objects};
+pub use archive::{LogEvent, LogRecords, object, objects};
 pub use connection::connect;
 pub use consumer::{ConsumerRecords, DeployedConsumer};
 pub use identity::{SignedCall, caller_identity, sign_statement, who_signed};

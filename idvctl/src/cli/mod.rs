@@ -14,12 +14,17 @@ mod keys;
 mod local;
 mod operator;
 mod private_file;
+mod progress;
 mod proof;
+mod record_line;
 mod send;
 mod sign;
 mod signing;
 mod verify;
+mod watch;
 
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -55,6 +60,8 @@ pub(crate) enum Command {
     Verify(verify::Options),
     /// Find the mistake of the sender that explains a refused request.
     Explain(explain::Options),
+    /// Show audit records as they are written: what is accepted, settled, refused, quarantined.
+    Watch(watch::Options),
     /// Verify, reconcile, trace, report and bundle the audit trail.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -70,6 +77,12 @@ pub(crate) enum Command {
     /// Make, show and change key rings, and count the use of keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Print the manual page, or write the pages of all commands into a folder.
+    Man {
+        /// The folder, which must exist.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -86,16 +99,26 @@ pub fn run() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
-    let output = Output::new(arguments.json);
+    let environment = Environment::of_this_process();
+    let output = on_terminal(Output::new(arguments.json), &environment);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output.fail(&Failure::unreachable(format!("no async runtime: {error}"))),
     };
-    let environment = Environment::of_this_process();
     match runtime.block_on(dispatch(arguments.command, &environment, output)) {
         Ok(code) => code,
         Err(failure) => output.fail(&failure),
     }
+}
+
+/// As wide as the terminal is, or as `COLUMNS` says; with colour where the terminal has it and `NO_COLOR` is not set.
+fn on_terminal(output: Output, environment: &Environment) -> Output {
+    let stdout = std::io::stdout();
+    let said = environment.get("COLUMNS").and_then(|columns| columns.parse().ok());
+    let seen = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+    let dumb = environment.get("TERM").is_none_or(|terminal| terminal == "dumb");
+    let colour = stdout.is_terminal() && !dumb && environment.get("NO_COLOR").is_none();
+    output.on_terminal(seen.or(said), colour)
 }
 
 async fn dispatch(command: Command, environment: &Environment, output: Output) -> Result<ExitCode, Failure> {
@@ -106,11 +129,23 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Sign(options) => sign::run(&options, environment, output),
         Command::Verify(options) => verify::run(&options, environment, output),
         Command::Explain(options) => explain::run(&options, environment, output),
+        Command::Watch(options) => watch::run(&options, environment, output).await,
         Command::Audit(command) => audit::run(command, environment, output).await,
         Command::Dlq(command) => dlq::run(&command, environment, output).await,
         Command::Proof(command) => proof::run(command, environment, output).await,
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(command) => keys::run(command, environment, output),
+        Command::Man { to } => {
+            let command = Arguments::command();
+            if let Some(folder) = to {
+                clap_mangen::generate_to(command, folder)?;
+            } else {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(command).render(&mut page)?;
+                output::raw(&page)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "idvctl", &mut script);

@@ -16,11 +16,11 @@ use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::Clock as _;
 use idv_callback::timestamp::Timestamp;
 use idv_callback::vocabulary::Status;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::keys;
 use crate::callback_body::{Callback, fresh_id};
+use crate::cli::progress::Progress;
 use crate::cli::signing::SigningOptions;
 use crate::output::{Failure, Output, outcome};
 use crate::poster::Poster;
@@ -93,9 +93,9 @@ pub(crate) async fn run(
     let url: Uri = options.url.parse().map_err(|error| Failure::usage(format!("--url: {error}")))?;
     let poster = Poster::new(&url)?;
     let template = Template::new(options, environment)?;
-    let progress = progress_bar(u64::from(options.count), output);
+    let progress = Progress::new("posting", u64::from(options.count), output);
     let answers = post_all(&poster, &url, template, options, &progress).await;
-    progress.finish_and_clear();
+    drop(progress);
     let unreachable = answers.iter().filter(|answer| answer.status.is_err()).count();
     if unreachable == answers.len() && unreachable > 0 {
         let why = answers.iter().find_map(|answer| answer.status.as_ref().err());
@@ -170,22 +170,13 @@ pub(crate) fn subject_of(username: &str) -> String {
     format!("did:blockid:{digits}")
 }
 
-fn progress_bar(count: u64, output: Output) -> ProgressBar {
-    if count < 10 || !output.is_interactive() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta} left");
-    let bar = ProgressBar::new(count);
-    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
-}
-
 /// Posts them all, so many at a time; each is signed when its turn comes.
 async fn post_all(
     poster: &Poster,
     url: &Uri,
     template: Template,
     options: &Options,
-    progress: &ProgressBar,
+    progress: &Progress,
 ) -> Vec<PostResult> {
     let template = &template;
     let one = |n| async move {
@@ -194,7 +185,7 @@ async fn post_all(
             Ok(request) => poster.post(url, &request.headers, request.body).await,
             Err(failure) => Err(failure),
         };
-        progress.inc(1);
+        progress.one_more();
         let took = SystemClock.now().since(start);
         match answered {
             Ok(answer) => PostResult { status: Ok(answer.status), body: answer.body, took },
@@ -222,7 +213,7 @@ fn report(answers: &[PostResult], output: Output) -> Result<(), Failure> {
         let body = if answer.body.is_null() { String::new() } else { format!("{:#}", answer.body) };
         output.line(format!("{status}\n{body}"))?;
     } else {
-        let rows = by_status.iter().map(|(status, count)| vec![status.clone(), count.to_string()]).collect();
+        let rows = by_status.iter().map(|(status, count)| vec![status.clone(), count.to_string()]);
         output.table(&["answer", "callbacks"], rows)?;
         let row = figures.values().map(|ms| ms.map_or_else(String::new, |ms| format!("{ms} ms"))).collect();
         output.table(&figures.keys().copied().collect::<Vec<_>>(), vec![row])?;

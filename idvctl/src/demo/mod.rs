@@ -154,7 +154,7 @@ pub(crate) async fn run(output: Output) -> Result<ExitCode, Failure> {
         |letter: &Value, name: &str| letter.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let columns = ["reason", "receipt_id", "quarantined_at"];
     let rows = dead_letters.iter().map(|letter| columns.iter().map(|name| cell(letter, name)).collect());
-    output.table(&columns, rows.collect())?;
+    output.table(&columns, rows)?;
     let (checked, reconciled) = world.audited();
     let audited = checked.findings.is_empty() && reconciled.is_sound();
     output.line(format!(

@@ -19,7 +19,7 @@ const FUNCTION: &str = "idv-consumer";
 const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:idv-consumer:live";
 
 /// The log group of the callback function and the consumer: there is one process.
-const LOG_GROUP: &str = "/aws/lambda/idv-consumer";
+pub const LOG_GROUP: &str = "/aws/lambda/idv-consumer";
 
 /// The callback queue's ARN.
 pub(super) const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:000000000000:idv.fifo";
@@ -106,11 +106,22 @@ impl Deployment {
         let (since, until) = (time("startTime").unwrap_or(0), time("endTime").unwrap_or(i64::MAX));
         let token = arguments.get("nextToken").and_then(Value::as_str).and_then(|token| token.parse().ok());
         let kept = self.records.lock();
-        let first = token.unwrap_or(kept.dropped).max(kept.dropped);
+        // Records come in the order of their times.
+        let begins = || kept.dropped + kept.records.partition_point(|(at, _)| *at < since);
+        let first = token.unwrap_or_else(begins).max(kept.dropped);
         let page: Vec<_> = kept.records.iter().skip(first - kept.dropped).take(PAGE).collect();
         let next = first + page.len();
-        let wanted = page.iter().filter(|(at, _)| (since..until).contains(at));
-        let event = |(at, line): &&(i64, String)| json!({ "logStreamName": "dev", "timestamp": at, "ingestionTime": at, "message": line });
+        let numbered = page.iter().zip(first..);
+        let wanted = numbered.filter(|((at, _), _)| (since..until).contains(at));
+        let event = |((at, line), number): (&&(i64, String), usize)| {
+            json!({
+                "eventId": number.to_string(),
+                "logStreamName": "dev",
+                "timestamp": at,
+                "ingestionTime": at,
+                "message": line,
+            })
+        };
         let events: Vec<_> = wanted.map(event).collect();
         let more = (next < kept.dropped + kept.records.len()).then(|| next.to_string());
         json!({ "events": events, "nextToken": more })

@@ -31,7 +31,7 @@ pub use api_gateway::from_lambda_response;
 pub use aws_api::{AwsApi, CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 pub use custom_auth::{SignInEnd, SimulatedPerson, sign_in};
 #[cfg(feature = "operator")]
-pub use deployment::{Deployment, RecordLog};
+pub use deployment::{Deployment, LOG_GROUP, RecordLog};
 pub use event_source::{EventSource, Switch};
 pub(crate) use functions::{FrontDoor, consume};
 pub use http_server::{Reply, Site, serve};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use idv_callback::assurance::{Decision, History, Policy, QuarantineReason, Settled, UserRecord, decide};
+use idv_callback::audit::AuditCode;
 use idv_callback::correction::{Correction, Statement};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{Clock, UserDirectory};
@@ -38,6 +39,16 @@ pub(super) struct Forecast {
     pub(super) adds: History,
     /// Whether the user would be confirmed.
     pub(super) confirms: bool,
+}
+
+/// What would become of one message if it were sent back alone.
+pub struct Forecasted {
+    /// In a few words.
+    pub word: String,
+    /// Whether that confirms the user.
+    pub confirms: bool,
+    /// Whether it would be sent: whether that settles it.
+    pub is_sent: bool,
 }
 
 /// The users that were asked about, as they would be after the messages forecast so far: a message changes what becomes of the
@@ -103,6 +114,19 @@ impl<D: UserDirectory, C: Clock> Forecaster<'_, D, C> {
             }
             Decision::AwaitUser => Err(NotReplayable::Dead(QuarantineReason::UserNotFound)),
             Decision::Quarantine(reason) => Err(NotReplayable::Dead(reason)),
+        }
+    }
+
+    /// Forecasts one message alone, as it is.
+    pub async fn one(&self, group_id: &str, opened: Result<&Statement, &QuarantineReason>) -> Forecasted {
+        let opened = opened.map_err(|reason| *reason);
+        match self.of(group_id, opened, None, &mut Users::default()).await {
+            Ok(forecast) => Forecasted {
+                word: AuditCode::Settled(forecast.outcome).word().to_owned(),
+                confirms: forecast.confirms,
+                is_sent: true,
+            },
+            Err(stays) => Forecasted { word: stays.word(), confirms: false, is_sent: false },
         }
     }
 

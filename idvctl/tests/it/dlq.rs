@@ -453,3 +453,118 @@ async fn an_archive_is_brought_back() {
         assert!(!said.to_string().contains("AGE-SECRET"), "{said}");
     }
 }
+
+/// By message id, receipt or event id: what happened, what it means, the user's record, what would become of it, what to do.
+#[test]
+fn one_dead_letter_is_explained_to_a_person() {
+    let operator = Operator::new(&[]);
+    operator.dev.sign_up("CANARY-ada");
+    operator.post(&local("CANARY-ada", "evt_1", 0));
+    operator.dev.confirmed("CANARY-ada");
+    let other = with(local("CANARY-ada", "evt_2", 10), "blockid_sub", json!("did:CANARY"));
+    operator.post(&with(other, "session_id", json!("vs_2")));
+    operator.dead(1);
+    let listed = operator.json(&["list"]).1["letters"][0].clone();
+    let ids = [&listed["message_id"], &listed["receipt_id"], &listed["event"]["event_id"]];
+    let audit = operator.idvctl(&["--json", "watch", "--back", "60", "--for", "1", "--event", "applied"]);
+    let applied: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    let shown = ids.map(|id| operator.json(&["show", id.as_str().unwrap()]));
+    for (code, shown) in &shown {
+        assert_eq!(
+            (code, &shown["reason"], &shown["evidence"]),
+            (&0, &json!("subject_conflict"), &json!(true))
+        );
+        assert_eq!(shown["forecast"], "dead again: subject_conflict");
+        assert_eq!(shown["user"]["user"], applied["user"], "the pseudonym is the audit log's");
+        assert_eq!((&shown["user"]["ial"], &shown["user"]["idv_status"]), (&json!(2), &json!("approved")));
+        assert!(shown["next"].as_str().unwrap().starts_with("idvctl dlq archive --id "));
+    }
+    let text = operator.idvctl_in(&[("COLUMNS", "60")], &["dlq", "show", ids[1].as_str().unwrap()]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    for line in ["means      the user is proofed as somebody else already", "sent back  0"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    assert!(!format!("{shown:?}{text}").contains("CANARY"), "{text}");
+    let (code, nothing) = operator.json(&["show", "evt_nobody"]);
+    assert!(code == 1 && nothing["error"].as_str().unwrap().contains("no dead letter has this"), "{nothing}");
+}
+
+/// A list that is cut says so, and how to go on; no letter is shown twice or left out.
+#[tokio::test]
+async fn a_list_that_is_cut_says_so() {
+    let operator = Operator::new(&[]);
+    for n in 0..7 {
+        operator.put(&local(&format!("user{n}"), &format!("evt_{n}"), n)).await;
+    }
+    let (_, first) = operator.json(&["list", "--limit", "3"]);
+    assert_eq!((&first["dead_letters"], &first["shown"], &first["more"]), (&json!(7), &json!(3), &json!(4)));
+    let (mut pages, mut cursor, mut seen) = (1, first["next_cursor"].clone(), ids_of(&first));
+    while let Some(place) = cursor.as_str() {
+        let (_, page) = operator.json(&["list", "--limit", "3", "--cursor", place]);
+        seen.extend(ids_of(&page));
+        cursor = page["next_cursor"].clone();
+        pages += 1;
+    }
+    let all = operator.json(&["list", "--all"]).1;
+    assert_eq!((pages, &seen, &all["more"]), (3, &ids_of(&all), &json!(0)));
+    let text = String::from_utf8(operator.idvctl(&["dlq", "list", "--limit", "3"]).stdout).unwrap();
+    assert!(text.contains("7 dead letters, 3 shown\n4 more: --all, --limit N, or --cursor "), "{text}");
+    // In 60 columns nothing is cut off and nothing runs over; around nothing there is no frame.
+    let narrow = operator.idvctl_in(&[("COLUMNS", "60")], &["dlq", "list", "--limit", "3"]);
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    let listing = narrow.lines().take_while(|line| !line.starts_with("4 more"));
+    assert!(listing.clone().all(|line| line.chars().count() <= 60), "{narrow}");
+    assert!(ids_of(&first).iter().all(|id| narrow.contains(id)), "{narrow}");
+    let none = operator.idvctl(&["dlq", "list", "--reason", "bad_seal"]);
+    let none = String::from_utf8(none.stdout).unwrap();
+    assert_eq!(none, "0 dead letters, 0 shown\nthere are: confirm_refused (7)\n");
+}
+
+fn ids_of(list: &Value) -> Vec<String> {
+    let letters = list["letters"].as_array().unwrap().iter();
+    letters.map(|letter| letter["message_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What happens is shown as it happens, once each, and nothing else than what was asked for.
+#[test]
+fn what_happens_can_be_watched() {
+    let operator = Operator::listening(&["--audit-log", "audit.jsonl"]);
+    operator.dev.sign_up("ada");
+    operator.post(&local("ada", "evt_0", 0));
+    operator.dev.confirmed("ada");
+    let watches = [
+        operator.start(&["watch", "--event", "quarantined", "--most", "2", "--for", "20"]),
+        operator.start_alone(&[
+            "watch",
+            "audit.jsonl",
+            "--event",
+            "quarantined",
+            "--most",
+            "2",
+            "--for",
+            "20",
+        ]),
+        operator.start(&["dlq", "watch", "--most", "2", "--for", "20"]),
+    ];
+    // They begin with what happens from now on.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    for n in 1..3 {
+        let elsewhere = json!("us-east-1_Other");
+        operator.post(&with_metadata(local("ada", &format!("evt_{n}"), n), "cognito_user_pool", elsewhere));
+    }
+    for watch in watches {
+        let told = watch.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&told.stdout);
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("IDV2101 quarantined rcpt_")).collect();
+        assert_eq!(
+            (lines.len(), lines[0] == lines[1]),
+            (2, false),
+            "{text}{}",
+            String::from_utf8_lossy(&told.stderr)
+        );
+        assert!(!text.contains("IDV1001"), "{text}");
+    }
+    let typo = operator.idvctl(&["watch", "--event", "quarantine"]);
+    assert_eq!(typo.status.code(), Some(2));
+}

@@ -58,11 +58,26 @@ impl Operator {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The same, without naming the stack.
+    pub(crate) fn start_alone(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idvctl"));
+        command
+            .args(arguments)
+            .current_dir(self.folder())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let local = format!("--local={}", self.dev.url);
         let mut command = Command::new(env!("CARGO_BIN_EXE_idvctl"));
-        command.args(arguments).args([local.as_str(), "--keys", "ring.json"]).current_dir(self.folder());
-        command.env("USER", "olga");
+        command.args(arguments).arg(local).current_dir(self.folder()).env("USER", "olga");
+        let shows_records = arguments.iter().find(|word| !word.starts_with('-')) == Some(&"watch");
+        if !shows_records {
+            command.args(["--keys", "ring.json"]);
+        }
         command
     }
 

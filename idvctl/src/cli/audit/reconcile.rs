@@ -31,7 +31,7 @@ pub(crate) async fn run(
     let readable = readable(records, unreadable, output);
     let reconciled = finish(reconciliation, &options.beside)?;
     let counted = reconciled.classes.iter().filter(|(_, count)| **count > 0);
-    let rows = counted.map(|(class, count)| vec![(*class).to_owned(), count.to_string()]).collect();
+    let rows = counted.map(|(class, count)| vec![(*class).to_owned(), count.to_string()]);
     output.table(&["accepted callbacks by outcome", "callbacks"], rows)?;
     for (what, list) in reconciled.left_over() {
         for one in list {

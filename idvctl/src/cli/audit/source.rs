@@ -137,10 +137,10 @@ impl Reader<'_> {
         while let Some(events) =
             pages.next().await.map_err(|fault| Failure::unreachable(fault.to_string()))?
         {
-            for (stream, message) in events {
+            for event in events {
                 line += 1;
-                let source = format!("logs:{group}/{stream}");
-                for record in entries_in(message.as_bytes()) {
+                let source = format!("logs:{group}/{}", event.stream);
+                for record in entries_in(event.message.as_bytes()) {
                     each(Place { source: &source, line }, record);
                 }
             }

@@ -13,6 +13,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::cli::audit_file::AuditFile;
+use crate::cli::record_line::record_line;
 use crate::embedded::RecordLog;
 use crate::output::{self, Output};
 
@@ -56,26 +57,7 @@ impl AuditSink for EventPrinter {
             }
             return self.print(record);
         }
-        let value = serde_json::to_value(record)?;
-        let text = |name: &str| match value.get(name)? {
-            serde_json::Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        };
-        let mut line = ["at", "code", "event", "receipt_id", "user", "reason", "detail"]
-            .iter()
-            .filter_map(|name| text(name))
-            .collect::<Vec<_>>()
-            .join(" ");
-        if let (Some(before), Some(after)) = (text("ial_before"), text("ial_after")) {
-            line = format!("{line} ial {before}->{after}");
-        }
-        if record.confirmed == Some(true) {
-            line.push_str(" confirmed");
-        }
-        if let Some(seconds) = text("retry_in_seconds") {
-            line = format!("{line} again in {seconds} s");
-        }
-        output::record(&line)
+        output::record(&record_line(&serde_json::to_value(record)?))
     }
 }
 

@@ -11,10 +11,12 @@ use idv_callback::audit::AuditCode;
 use serde_json::json;
 
 use super::journal::FileJournal;
+use super::listing::tell_some;
 use super::plan::read;
 use super::settings;
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::operator::OperatorLog;
+use crate::cli::progress::Progress as WaitBar;
 use crate::output::{Failure, Output, outcome};
 use crate::redrive::{Applied, Apply, Pacing, Plan, PlannedMessage, Progress, Stopped};
 
@@ -80,15 +82,17 @@ pub(crate) async fn run(
         by: &log.who,
         pacing: Pacing { rate: options.rate, steps: [canary, canary * 5] },
     };
+    let bar = WaitBar::new("sending", plan.letters.len() as u64, output);
     let mut unwritten = None;
     let applied = run
         .run(&plan, &mut journal, |progress| {
-            let told = tell(&log, &plan, &progress, output);
+            let told = tell(&log, &plan, &progress, &bar);
             unwritten = told.err();
             unwritten.is_none() && !asked.load(Ordering::Relaxed)
         })
         .await;
     listener.abort();
+    drop(bar);
     if let Some(failure) = unwritten {
         return Err(failure);
     }
@@ -100,17 +104,22 @@ pub(crate) async fn run(
 }
 
 /// Every message that was sent has its record, with the receipt as its thread.
-fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, output: Output) -> Result<(), Failure> {
+fn tell(log: &OperatorLog, plan: &Plan, progress: &Progress<'_>, bar: &WaitBar) -> Result<(), Failure> {
     match progress {
         // Written down before it is done.
         Progress::Sending(message) => log.write(&redriven(log, plan, message)),
-        Progress::Sent(_) => Ok(()),
+        Progress::Sent(_) => {
+            bar.one_more();
+            Ok(())
+        }
         Progress::Awaiting(messages) => {
-            output.note(format!("waiting for the outcome of {messages} messages"));
+            bar.doing(format!("waiting for the outcome of {messages} messages;"));
             Ok(())
         }
         Progress::Step(done, total) => {
-            output.note(format!("{done} of {total} sent back"));
+            bar.at(*done);
+            bar.doing("sending");
+            bar.note(format!("{done} of {total} sent back"));
             Ok(())
         }
     }
@@ -184,9 +193,7 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
         Some(Stopped::Queue(error)) => format!("a call to a queue failed: {}; {again}", error.fault()),
     };
     output.line(format!("{} sent back, {} left: {what}", applied.removed, applied.left))?;
-    for detail in details.iter().take(20) {
-        output.line(format!("! {detail}"))?;
-    }
+    tell_some(&details, output)?;
     output.value(&json!({
         "sent_back": applied.removed,
         "left": applied.left,

@@ -64,7 +64,7 @@ pub(crate) async fn run(
         vec![print.clone(), counts[0].clone(), counts[1].clone(), since(group.oldest), left(group)]
     };
     let columns = ["cause (reason, detail, version)", "messages", "users", "oldest", "time left"];
-    output.table(&columns, groups.iter().map(row).collect())?;
+    output.table(&columns, groups.iter().map(row))?;
     if groups.is_empty() && !selection.is_everything() {
         output.line(format!("no dead letter fits; there are: {}", counts(&census.there)))?;
     }

@@ -94,7 +94,7 @@ pub(crate) async fn run(
             time_left(message.expires_at.since(now)),
         ]
     };
-    output.table(&columns, letters.values().map(row).collect())?;
+    output.table(&columns, letters.values().map(row))?;
     output.line(format!("{} dead letters, {} shown", census.chosen, letters.len()))?;
     if census.chosen == 0 && !selection.is_everything() {
         output.line(format!("there are: {}", counts(&census.there)))?;

@@ -9,12 +9,10 @@ use idv_callback::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::dlq::{OperatorSession, unreachable};
+use crate::cli::progress::Progress;
 use crate::output::{Failure, Output};
 use crate::ports::{DeadLetter, DeadLetterStore as _, Depth};
 use crate::redrive::{DeadLetterSummary, EventSummary, Scanned, scan};
-
-/// How often somebody who waits is told how far it is.
-pub(crate) const TOLD_EVERY: usize = 1000;
 
 /// Shows every message, with a word now and then for who waits.
 pub(crate) async fn look(
@@ -23,22 +21,16 @@ pub(crate) async fn look(
     mut each: impl FnMut(DeadLetterSummary),
 ) -> Result<(Depth, Scanned), Failure> {
     let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
-    let mut seen = 0;
+    let (mut seen, progress) = (0, Progress::new("looking", depth.messages, output));
     let scanned = scan(&session.store, &SystemClock, async |dead: DeadLetter| {
         seen += 1;
-        tell(seen, depth.messages, output);
+        progress.at(seen);
         each(DeadLetterSummary::read(&dead, &session.ring, depth.retention));
         true
     })
     .await
     .map_err(|error| unreachable(&error))?;
     Ok((depth, scanned))
-}
-
-pub(crate) fn tell(seen: usize, of: u64, output: Output) {
-    if seen.is_multiple_of(TOLD_EVERY) && output.is_interactive() {
-        output.note(format!("{seen} of about {of}"));
-    }
 }
 
 /// Whether everything that is there was seen.
@@ -85,10 +77,24 @@ pub(crate) fn describe(message: &DeadLetterSummary, now: Timestamp) -> Value {
     })
 }
 
+/// How many lines of what went wrong are shown; `--json` has all.
+const SHOWN: usize = 20;
+
+/// Says what went wrong, and how much more there is of it.
+pub(crate) fn tell_some(lines: &[String], output: Output) -> io::Result<()> {
+    for line in lines.iter().take(SHOWN) {
+        output.alarm(format!("! {line}"))?;
+    }
+    match lines.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => output.line(format!("{more} more: --json has all")),
+    }
+}
+
 /// Says how many messages of each reason are meant.
 pub(crate) fn tell_by_reason(of: &BTreeMap<String, usize>, what: &str, output: Output) -> io::Result<()> {
     let rows = of.iter().map(|(reason, count)| vec![reason.clone(), count.to_string()]);
-    output.table(&["reason", "messages"], rows.collect())?;
+    output.table(&["reason", "messages"], rows)?;
     output.line(format!("{} messages {what}", of.values().sum::<usize>()))
 }
 

@@ -19,6 +19,7 @@ mod selection;
 mod settings;
 mod show;
 mod verify;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,7 +41,9 @@ use crate::aws::{ConsumerRecords, DeployedConsumer, Inspection, caller_identity,
 use crate::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::output::{Failure, Output};
 use crate::ports::DeadLetter;
-use crate::redrive::{COUNTS_INCLUDE_ALL_AFTER, DecisionSettings, Forecaster, Outcomes, scan};
+use crate::redrive::{
+    COUNTS_INCLUDE_ALL_AFTER, DeadLetterSummary, DecisionSettings, Forecaster, Outcomes, scan,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum DlqCommand {
@@ -61,6 +64,8 @@ pub(crate) enum DlqCommand {
     Apply(apply::Options),
     /// Show the outcome of each message of a plan. Exit code 0 only when all ended as forecast.
     Verify(verify::Options),
+    /// Show what becomes a dead letter as it happens, and how many there are.
+    Watch(watch::Options),
     /// Copy messages into an encrypted file, before SQS drops them.
     Archive(archive::Options),
     /// Copy messages into an encrypted file, then delete them. Evidence takes a second operator.
@@ -81,6 +86,7 @@ impl DlqCommand {
             Self::Apply(options) => &options.target,
             Self::Verify(options) => &options.target,
             Self::Archive(options) => &options.target,
+            Self::Watch(options) => &options.target,
             Self::Discard(options) => &options.target,
             Self::Restore(options) => &options.target,
         }
@@ -132,6 +138,7 @@ pub(crate) async fn run(
         DlqCommand::Plan(options) => plan::run(&session, options, output).await,
         DlqCommand::Apply(options) => apply::run(&session, options, output).await,
         DlqCommand::Verify(options) => verify::run(&session, options, output).await,
+        DlqCommand::Watch(options) => watch::run(&session, options, output).await,
         DlqCommand::Archive(options) => archive::run(&session, options, output).await,
         DlqCommand::Discard(options) => discard::run(&session, options, output).await,
         DlqCommand::Restore(options) => restore::run(&session, options, output).await,
@@ -166,6 +173,21 @@ impl<'a> OperatorSession<'a> {
             target,
             environment,
         })
+    }
+
+    /// The messages of this message id, receipt or event id that can be received now.
+    async fn find_all(&self, id: &str) -> Result<Vec<DeadLetter>, Failure> {
+        let mut found = Vec::new();
+        let scanned = scan(&self.store, &SystemClock, async |dead: DeadLetter| {
+            let shown = DeadLetterSummary::read(&dead, &self.ring, Duration::ZERO);
+            let event = shown.event.as_ref().is_some_and(|event| event.event_id == id);
+            if dead.id == id || event || shown.receipt.as_deref() == Some(id) {
+                found.push(dead);
+            }
+            true
+        });
+        scanned.await.map_err(|error| unreachable(&error))?;
+        Ok(found)
     }
 
     /// The message of this id, if it can be received now.

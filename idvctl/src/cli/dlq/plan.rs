@@ -9,7 +9,7 @@ use clap::Args;
 use idv_callback::audit::AuditCode;
 use serde_json::json;
 
-use crate::cli::dlq::listing::{is_complete, remarks, tell};
+use crate::cli::dlq::listing::{is_complete, remarks};
 use crate::cli::dlq::proposal;
 use crate::cli::dlq::selection::{
     SelectionOptions, evidence, nothing_chosen, refuse_unknown_reasons, tell_evidence, ticket,
@@ -17,6 +17,7 @@ use crate::cli::dlq::selection::{
 use crate::cli::dlq::settings;
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::private_file;
+use crate::cli::progress::Progress;
 use crate::output::{Failure, Output, outcome};
 use crate::ports::{DeadLetterStore as _, Depth};
 use crate::redrive::{Census, Made, Plan, PlannedMessage, Planning, Scanned};
@@ -61,9 +62,17 @@ pub(crate) async fn run(
         selection.ids.push(message_id.clone());
         selection.corrections.insert(message_id, correction);
     }
+    let mut progress = Progress::new("looking", depth.messages, output);
+    let mut forecasting = false;
     let seen = |planning| match planning {
-        Planning::Seen(seen) => tell(seen, depth.messages, output),
-        Planning::Forecast(done, of) => tell(done, of as u64, output),
+        Planning::Seen(seen) => progress.at(seen),
+        Planning::Forecast(done, of) => {
+            if !forecasting {
+                forecasting = true;
+                progress = Progress::new("asking what would become of each", of as u64, output);
+            }
+            progress.at(done);
+        }
     };
     let made = Made { by: &log.who, because: &options.because, settings: &users.settings };
     let made =
@@ -115,7 +124,7 @@ fn report(
     let rows = forecasts
         .iter()
         .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
-    output.table(&["forecast", "action", "messages"], rows.collect())?;
+    output.table(&["forecast", "action", "messages"], rows)?;
     let said = &plan.settings;
     let pools = said.user_pools.join(", ");
     output.line(format!("settings of {}", said.of))?;
@@ -130,7 +139,7 @@ fn report(
     let writes = writes(plan);
     let name = file.map_or_else(|| "no plan was written".to_owned(), |file| file.display().to_string());
     output.line(format!(
-        "{name}: {} messages to send back, {writes} writes to Cognito, about {seconds} s at {RATE} messages a second; {} stay in the dead-letter queue",
+        "{name}: {} messages to send back, {writes} writes to Cognito, at least {seconds} s at {RATE} messages a second and the wait for their outcomes; {} stay in the dead-letter queue",
         plan.letters.len(),
         plan.left_out.len()
     ))?;

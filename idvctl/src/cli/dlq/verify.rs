@@ -8,6 +8,7 @@ use clap::Args;
 use idv_callback::timestamp::Timestamp;
 use serde_json::json;
 
+use crate::cli::dlq::listing::tell_some;
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::output::{Failure, Output, outcome};
 use crate::redrive::{ReplayOutcome, Sent};
@@ -53,11 +54,12 @@ pub(crate) async fn run(
         }
         *ended.entry(what).or_default() += 1;
     }
-    let rows = ended.iter().map(|(what, count)| vec![what.clone(), count.to_string()]).collect();
+    let rows = ended.iter().map(|(what, count)| vec![what.clone(), count.to_string()]);
     output.table(&["outcome", "messages"], rows)?;
-    for message in not_settled.iter().take(20) {
-        output.line(format!("! {} {}", text(message, "receipt_id"), text(message, "became")))?;
-    }
+    let lines = not_settled
+        .iter()
+        .map(|message| format!("{} {}", text(message, "receipt_id"), text(message, "became")));
+    tell_some(&lines.collect::<Vec<_>>(), output)?;
     if outcomes.iter().any(|(_, outcome)| matches!(outcome, ReplayOutcome::NotKnown(_))) {
         output.note(
             "what is not known yet may still come: does the consumer run (idvctl doctor)? Then look again",

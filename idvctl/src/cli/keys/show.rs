@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, output: Output) 
     let shared = ring.shared_secrets();
     let cell = |key: &Value, name: &str| key[name].as_str().unwrap_or("-").to_owned();
     let columns = ["purpose", "id", "made", "not_after", "state"];
-    let rows = keys.iter().map(|key| columns.iter().map(|name| cell(key, name)).collect()).collect();
+    let rows = keys.iter().map(|key| columns.iter().map(|name| cell(key, name)).collect());
     output.table(&columns, rows)?;
     for (one, other) in &shared {
         output.line(format!("! {one} and {other} have the same secret: give each its own secret"))?;

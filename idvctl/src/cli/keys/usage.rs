@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<ExitCode, Failure
     let row = |(id, used): (&String, &KeyUse)| {
         vec![id.clone(), used.callbacks.to_string(), used.first.clone(), used.last.clone()]
     };
-    output.table(&["webhook key", "callbacks", "first", "last"], keys.iter().map(row).collect())?;
+    output.table(&["webhook key", "callbacks", "first", "last"], keys.iter().map(row))?;
     let value = |(id, used): (&String, &KeyUse)| json!({ "key_id": id, "callbacks": used.callbacks, "first": used.first, "last": used.last });
     output.value(&json!({ "keys": keys.iter().map(value).collect::<Vec<_>>() }))?;
     Ok(outcome(!keys.is_empty()))
