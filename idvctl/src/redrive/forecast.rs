@@ -71,34 +71,45 @@ pub struct Forecaster<'a, D, C> {
 }
 
 impl<D: UserDirectory, C: Clock> Forecaster<'_, D, C> {
-    /// Forecasts one message, which was opened, as it would be sent: with this correction if there is one.
-    pub(super) async fn of(
+    /// What a message says, as it would be sent: with this correction if there is one; or why it stays, where no user has to be
+    /// asked for that.
+    pub(super) fn to_be_sent(
         &self,
         group_id: &str,
-        opened: Result<&Statement, QuarantineReason>,
+        opened: Result<Statement, QuarantineReason>,
         correction: Option<&Correction>,
-        users: &mut Users,
-    ) -> Result<Forecast, NotReplayable> {
+    ) -> Result<Statement, NotReplayable> {
         let statement = opened.map_err(NotReplayable::Dead)?;
-        let read = statement.clone().read_again(&self.policy.event_types);
-        if ![statement.group_id(), statement.envelope.group_id(), read.group_id()]
-            .contains(&group_id.to_owned())
-        {
+        let groups = [statement.group_id(), statement.envelope.group_id()];
+        let read = statement.read_again(&self.policy.event_types);
+        if !groups.iter().any(|group| group == group_id) && read.group_id() != group_id {
             return Err(NotReplayable::Unknown("it is in the message group of another user".to_owned()));
         }
         let statement = match correction {
             None => read,
             Some(correction) => read.corrected(correction.clone()),
         };
-        let event = event_to_decide(&statement, self.policy).map_err(|without| match without {
-            WithoutDecision::Quarantined(reason, _) => NotReplayable::Dead(reason),
-            WithoutDecision::Skipped => NotReplayable::Unknown(
+        match event_to_decide(&statement, self.policy) {
+            Ok(_) => Ok(statement),
+            Err(WithoutDecision::Quarantined(reason, _)) => Err(NotReplayable::Dead(reason)),
+            Err(WithoutDecision::Skipped) => Err(NotReplayable::Unknown(
                 "its event type tells no result any more: archive and discard it".to_owned(),
-            ),
-            WithoutDecision::Probed => {
-                NotReplayable::Unknown("a synthetic callback, about nobody".to_owned())
+            )),
+            Err(WithoutDecision::Probed) => {
+                Err(NotReplayable::Unknown("a synthetic callback, about nobody".to_owned()))
             }
-        })?;
+        }
+    }
+
+    /// Forecasts what would be sent.
+    pub(super) async fn of(
+        &self,
+        statement: &Statement,
+        users: &mut Users,
+    ) -> Result<Forecast, NotReplayable> {
+        let Ok(event) = event_to_decide(statement, self.policy) else {
+            return Err(NotReplayable::Unknown("it is not to be decided".to_owned()));
+        };
         let group = statement.group_id();
         let user = self.user(&event, &group, users).await.map_err(NotReplayable::Unknown)?;
         let binding = statement.binding(&self.ring.binding);
@@ -118,9 +129,12 @@ impl<D: UserDirectory, C: Clock> Forecaster<'_, D, C> {
     }
 
     /// Forecasts one message alone, as it is.
-    pub async fn one(&self, group_id: &str, opened: Result<&Statement, &QuarantineReason>) -> Forecasted {
-        let opened = opened.map_err(|reason| *reason);
-        match self.of(group_id, opened, None, &mut Users::default()).await {
+    pub async fn one(&self, group_id: &str, opened: Result<Statement, QuarantineReason>) -> Forecasted {
+        let forecast = match self.to_be_sent(group_id, opened, None) {
+            Ok(statement) => self.of(&statement, &mut Users::default()).await,
+            Err(stays) => Err(stays),
+        };
+        match forecast {
             Ok(forecast) => Forecasted {
                 word: AuditCode::Settled(forecast.outcome).word().to_owned(),
                 confirms: forecast.confirms,

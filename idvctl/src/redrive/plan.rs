@@ -14,7 +14,7 @@ use idv_callback::verification::{PoolId, SessionId, Subject, UserReference, User
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::forecast::{Forecast, Forecaster, Users};
+use super::forecast::{Forecast, Forecaster, NotReplayable, Users};
 use super::scan::{Scanned, scan};
 use super::selection::{Census, Selection};
 use super::{DeadLetterSummary, open};
@@ -189,33 +189,35 @@ impl Plan {
         mut watch: impl FnMut(Planning),
     ) -> Result<(Self, Census, Scanned), QueueError> {
         let ring = forecaster.ring;
-        let mut chosen = Vec::new();
+        let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
         let (mut seen, mut census) = (0, Census::default());
         let scanned = scan(store, forecaster.clock, async |dead: DeadLetter| {
             seen += 1;
             watch(Planning::Seen(seen));
             let opened = open(&dead, ring);
             let message = DeadLetterSummary::of(&dead, opened.as_ref().ok(), retention);
-            if census.moves(selection, &message) {
-                chosen.push((message, opened));
+            if !census.moves(selection, &message) {
+                return true;
+            }
+            let correction = selection.corrections.get(&message.id);
+            match forecaster.to_be_sent(&dead.group_id, opened, correction) {
+                Ok(statement) => chosen.push((Chosen::of(message), statement)),
+                Err(stays) => left_out.push(stays.left_out(message.id, message.fingerprint)),
             }
             true
         })
         .await?;
         // Users are read when no message is held any more: that takes as long as their number and the quota say.
-        let (mut letters, mut left_out, mut users) = (Vec::new(), Vec::new(), Users::default());
+        let (mut letters, mut users) = (Vec::new(), Users::default());
         let total = chosen.len();
-        for (index, (message, opened)) in chosen.into_iter().enumerate() {
+        for (index, (message, statement)) in chosen.into_iter().enumerate() {
             watch(Planning::Forecast(index + 1, total));
-            let correction = selection.corrections.get(&message.id);
-            let opened = opened.as_ref().map_err(|reason| *reason);
-            match forecaster.of(&message.group, opened, correction, &mut users).await {
-                Ok(forecast) => letters.push(planned(&message, &forecast, correction, ring)),
-                Err(stays) => left_out.push(LeftOut {
-                    message_id: message.id,
-                    fingerprint: message.fingerprint,
-                    forecast: stays.word(),
-                }),
+            match forecaster.of(&statement, &mut users).await {
+                Ok(forecast) => {
+                    let correction = selection.corrections.get(&message.id);
+                    letters.push(planned(message, &forecast, correction, ring));
+                }
+                Err(stays) => left_out.push(stays.left_out(message.id, message.fingerprint)),
             }
         }
         let plan = Self {
@@ -268,9 +270,34 @@ impl Plan {
     }
 }
 
+/// What is kept of a message that was chosen, until its user was asked about.
+struct Chosen {
+    id: String,
+    body_sha256: String,
+    fingerprint: String,
+    receipt: String,
+}
+
+impl Chosen {
+    fn of(message: DeadLetterSummary) -> Self {
+        Self {
+            id: message.id,
+            body_sha256: message.body_sha256,
+            fingerprint: message.fingerprint,
+            receipt: message.receipt.unwrap_or_default(),
+        }
+    }
+}
+
+impl NotReplayable {
+    fn left_out(&self, message_id: String, fingerprint: String) -> LeftOut {
+        LeftOut { message_id, fingerprint, forecast: self.word() }
+    }
+}
+
 /// One message that was chosen.
 fn planned(
-    message: &DeadLetterSummary,
+    message: Chosen,
     forecast: &Forecast,
     correction: Option<&Correction>,
     ring: &KeyRing,
@@ -278,10 +305,10 @@ fn planned(
     let event = &forecast.event;
     let sub = forecast.user.as_ref().and_then(|user| user.sub.as_deref());
     PlannedMessage {
-        message_id: message.id.clone(),
-        body_sha256: message.body_sha256.clone(),
-        fingerprint: message.fingerprint.clone(),
-        receipt_id: message.receipt.clone().unwrap_or_default(),
+        message_id: message.id,
+        body_sha256: message.body_sha256,
+        fingerprint: message.fingerprint,
+        receipt_id: message.receipt,
         group: group_id(&event.user),
         user: sub.map(|sub| pseudonym(&ring.audit, &event.user.pool, sub)),
         user_pool: event.user.pool.as_str().to_owned(),

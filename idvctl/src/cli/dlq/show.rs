@@ -143,7 +143,7 @@ async fn prospect(session: &OperatorSession<'_>, dead: &DeadLetter) -> Prospect 
     };
     let forecaster = users.forecaster(session);
     let opened = open(dead, &session.ring);
-    let Forecasted { word, confirms, is_sent } = forecaster.one(&dead.group_id, opened.as_ref()).await;
+    let Forecasted { word, confirms, is_sent } = forecaster.one(&dead.group_id, opened.clone()).await;
     let forecast = if confirms { format!("{word}, confirms the user") } else { word };
     let reference = opened.as_ref().ok().and_then(|statement| Some(statement.event().ok()?.user.clone()));
     let (user, told) = match &reference {
