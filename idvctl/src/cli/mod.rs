@@ -6,6 +6,7 @@
 mod audit;
 mod audit_file;
 mod captured;
+mod console;
 mod dev;
 mod dlq;
 mod doctor;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     /// List, forecast, replay, verify, correct, archive and discard dead letters.
     #[command(subcommand)]
     Dlq(Box<dlq::DlqCommand>),
+    /// Show an installation in a web page on this machine alone: what happens, dead letters, users; and work on it.
+    Console(Box<console::Options>),
     /// Open a proofing session for a user who is there.
     #[command(subcommand)]
     Proof(proof::ProofCommand),
@@ -132,6 +135,7 @@ async fn dispatch(command: Command, environment: &Environment, output: Output) -
         Command::Watch(options) => watch::run(&options, environment, output).await,
         Command::Audit(command) => audit::run(command, environment, output).await,
         Command::Dlq(command) => dlq::run(&command, environment, output).await,
+        Command::Console(options) => console::run(*options, environment, output).await,
         Command::Proof(command) => proof::run(command, environment, output).await,
         Command::Doctor(options) => doctor::run(&options, environment, output).await,
         Command::Keys(command) => keys::run(command, environment, output),

@@ -9,6 +9,12 @@ use serde::Serialize;
 
 use crate::output::Failure;
 
+/// A folder, which is made if it does not exist.
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// A new file, never over another.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)

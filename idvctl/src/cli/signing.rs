@@ -93,7 +93,7 @@ pub(crate) fn sentence(error: AuthenticationError) -> &'static str {
         AuthenticationError::SignatureMalformed => "the signature is not 32 bytes in the profile's form",
         AuthenticationError::TooManySignatures => "there are more signatures than a sender has keys",
         AuthenticationError::NoKeyMatches => "no key on the ring gives this signature",
-        AuthenticationError::TooOld => "it was signed more than 240 s before",
-        AuthenticationError::TooNew => "it was signed more than 60 s ahead",
+        AuthenticationError::TooOld => "it was signed more than 300 s before",
+        AuthenticationError::TooNew => "it was signed more than 300 s ahead",
     }
 }

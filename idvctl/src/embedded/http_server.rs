@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +18,7 @@ use idv_callback::lambda::HttpMessage;
 use idv_callback::ports::Clock;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 /// The largest request that API Gateway takes: 10 MB (developer guide, "Quotas").
 const MAXIMUM_BYTES: usize = 10 * 1024 * 1024;
@@ -27,6 +30,30 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Site: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: HttpMessage) -> impl Future<Output = Reply> + Send;
+
+    /// What is sent as server-sent events for as long as there is something and somebody reads; none for any other request.
+    fn events(&self, _request: &HttpMessage) -> Option<mpsc::Receiver<String>> {
+        None
+    }
+}
+
+/// A body that is there, or one that comes by and by.
+type Body = Either<Full<Bytes>, EventBody>;
+
+/// Server-sent events (WHATWG HTML, "Server-sent events").
+pub(super) struct EventBody(mpsc::Receiver<String>);
+
+impl hyper::body::Body for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = |line: String| Ok(Frame::data(Bytes::from(format!("data: {line}\n\n"))));
+        self.0.poll_recv(context).map(|line| line.map(frame))
+    }
 }
 
 /// An answer. No `Debug`: its body can hold a user.
@@ -100,7 +127,7 @@ async fn answer<S: Site, C: Clock>(
     clock: &C,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = tokio::select! {
         body = Limited::new(body, MAXIMUM_BYTES).collect() => body,
@@ -121,17 +148,24 @@ async fn answer<S: Site, C: Clock>(
         source_ip: peer.ip().to_string(),
         received_at: clock.now(),
     };
+    if let Some(events) = site.events(&message) {
+        let response = Response::builder().header("content-type", "text/event-stream");
+        let response = response.header("cache-control", "no-store");
+        return response.body(Either::Right(EventBody(events))).unwrap_or_else(|_| bad_gateway());
+    }
     respond(site.answer(message).await)
 }
 
-fn respond(reply: Reply) -> Response<Full<Bytes>> {
+fn bad_gateway() -> Response<Body> {
+    let mut failed = Response::new(Either::Left(Full::default()));
+    *failed.status_mut() = StatusCode::BAD_GATEWAY;
+    failed
+}
+
+fn respond(reply: Reply) -> Response<Body> {
     let mut response = Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         response = response.header(name, value);
     }
-    response.body(Full::from(reply.body)).unwrap_or_else(|_| {
-        let mut failed = Response::new(Full::default());
-        *failed.status_mut() = StatusCode::BAD_GATEWAY;
-        failed
-    })
+    response.body(Either::Left(Full::from(reply.body))).unwrap_or_else(|_| bad_gateway())
 }

@@ -20,6 +20,7 @@ mod support;
 
 mod audit_trail;
 mod cli;
+mod console;
 mod correction;
 mod dlq;
 mod operator;

@@ -17,6 +17,8 @@ pub(crate) struct Dev {
     pub(crate) url: String,
     pub(crate) pool: String,
     pub(crate) folder: tempfile::TempDir,
+    /// What it printed first.
+    pub(crate) first: Value,
 }
 
 impl Drop for Dev {
@@ -50,7 +52,8 @@ impl Dev {
         // Somebody has to read the rest, or the pipe fills up.
         std::thread::spawn(move || lines.for_each(drop));
         let text = |name: &str| first[name].as_str().unwrap().to_owned();
-        Self { child, url: text("listening"), pool: text("user_pool"), folder }
+        let (url, pool) = (text("listening"), text("user_pool"));
+        Self { child, url, pool, folder, first }
     }
 
     /// A request to the embedded stack's own pages.

@@ -13,6 +13,7 @@ const PYTHON_PACKAGES: [&str; 6] = [
     "standardwebhooks==1.1.0",
     "stripe==16.1.0",
 ];
+const BROWSER_PACKAGES: [&str; 2] = ["axe-core@4.14.1", "puppeteer-core@24.43.1"];
 const NODE_PACKAGES: [&str; 2] = ["oidc-provider@8.8.1", "standardwebhooks@1.0.0"];
 
 /// The folder of the whole repository: both packages' tests are run in their own.
@@ -77,6 +78,20 @@ pub(crate) fn node() -> PathBuf {
                 .args(["install", "--no-audit", "--no-fund", "--prefix"])
                 .arg(path)
                 .args(NODE_PACKAGES),
+        );
+    })
+}
+
+/// A folder with `node_modules`: what drives a browser, and what looks at a page's accessibility.
+pub(crate) fn browser() -> PathBuf {
+    once("browser", &BROWSER_PACKAGES, |path| {
+        std::fs::create_dir_all(path).unwrap();
+        run(
+            "the tests need Node 18 or newer with npm, and the npm registry at the first run",
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--prefix"])
+                .arg(path)
+                .args(BROWSER_PACKAGES),
         );
     })
 }

@@ -27,10 +27,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::console;
+use super::dlq::Target;
 use super::keys;
 use crate::aws::connect;
 use crate::callback_body::Callback;
-use crate::embedded::{Deployment, FrontDoor, Switch, consume, installation, policy, serve};
+use crate::embedded::{Deployment, FrontDoor, LOG_GROUP, Switch, consume, installation, policy, serve};
 use crate::new_key_ring::fresh_ring;
 use crate::output::{Failure, Output};
 
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     /// Append the audit log to this file, too: chained records, one a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) audit_log: Option<PathBuf>,
+    /// Start no console beside the stack.
+    #[arg(long)]
+    pub(crate) no_console: bool,
     /// The id of the embedded user pool.
     #[arg(long, default_value = "us-east-1_LocalPool", value_name = "ID")]
     pub(crate) pool: String,
@@ -101,8 +106,17 @@ async fn run_embedded(
     let (stop_serving, stop_consuming) = (stop_signal()?, stop_signal()?);
     let listener = listen(options).await?;
     let address = listener.local_addr()?;
+    let console = console(options, address, store.clone()).await?;
+    let page = console.as_ref().map(|(page, _)| page.clone());
     output.line(format!("listening on http://{address}, user pool {}", pool.id()))?;
-    output.value(&json!({ "listening": format!("http://{address}"), "user_pool": pool.id().as_str() }))?;
+    if let Some(page) = &page {
+        output.line(format!("console on {page}"))?;
+    }
+    output.value(&json!({
+        "listening": format!("http://{address}"),
+        "user_pool": pool.id().as_str(),
+        "console": page,
+    }))?;
     output.line(format!("\n{}\n", example(&config.profile, &ring, pool.id(), &address.to_string())?))?;
     let deployment = Deployment {
         variables: variables(environment, config, pool.id()),
@@ -119,7 +133,12 @@ async fn run_embedded(
         address.ip().is_loopback(),
     );
     let server = serve(listener, Arc::new(site), SystemClock, stop_serving);
-    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, switch, stop_consuming));
+    let console = async {
+        if let Some((_, server)) = console {
+            server.await;
+        }
+    };
+    tokio::join!(server, consume(Arc::new(consumer), queues.callbacks, switch, stop_consuming), console);
     output.note("stopped; the embedded queue and user pool were in memory and are gone");
     Ok(ExitCode::SUCCESS)
 }
@@ -180,6 +199,31 @@ async fn run_on_aws(
     Ok(ExitCode::SUCCESS)
 }
 
+/// The console of this stack; none where other machines can reach it, or where none is wanted.
+async fn console(
+    options: &Options,
+    address: SocketAddr,
+    store: StoredSecret,
+) -> Result<Option<(String, impl Future<Output = ()>)>, Failure> {
+    if !address.ip().is_loopback() || options.no_console {
+        return Ok(None);
+    }
+    let StoredSecret::File(keys) = store else { return Ok(None) };
+    let target = Target {
+        local: Some(format!("http://{address}")),
+        queue_url: None,
+        dead_letter_queue_url: None,
+        user_pool: Vec::new(),
+        key_ring: None,
+        keys: Some(keys),
+        audit_log: PathBuf::from("idv-operator-audit.jsonl"),
+    };
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let log_group = Ok(LOG_GROUP.to_owned());
+    let folder = PathBuf::from("idv-console");
+    console::start(target, any_port, folder, log_group, stop_signal()?).await.map(Some)
+}
+
 /// The embedded consumer's environment variables: those of this process that a consumer reads, and what follows from the
 /// embedded stack.
 fn variables(environment: &Environment, config: &LocalConfig, pool: &PoolId) -> BTreeMap<String, String> {
@@ -201,7 +245,7 @@ async fn listen(options: &Options) -> Result<TcpListener, Failure> {
 }
 
 /// Ready when the process is asked to stop: SIGTERM, or Ctrl-C.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

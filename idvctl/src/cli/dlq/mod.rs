@@ -27,12 +27,16 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use idv_callback::assurance::Policy;
+use idv_callback::audit::pseudonym;
 use idv_callback::aws::{AwsConnection, CognitoDirectory, MessageQueue};
 use idv_callback::clock::SystemClock;
 use idv_callback::config::{ConfigError, Environment};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::QueueError;
 use idv_callback::settlement::Pace;
+use idv_callback::verification::{UserReference, Username};
+
+pub(crate) use listing::age;
 
 use super::keys;
 use super::local::{LIMITS, local_connection};
@@ -94,7 +98,7 @@ impl DlqCommand {
 }
 
 /// Which installation.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Target {
     /// The embedded stack of a running `idvctl dev`. [default address: http://127.0.0.1:8787]
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true,
@@ -146,16 +150,20 @@ pub(crate) async fn run(
 }
 
 /// What every operator works with. Who only looks is asked for no more than this: neither for their name nor for the pools.
-struct OperatorSession<'a> {
+pub(crate) struct OperatorSession<'a> {
     store: MessageQueue,
     ring: KeyRing,
-    connection: AwsConnection,
+    pub(crate) connection: AwsConnection,
     target: &'a Target,
     environment: &'a Environment,
 }
 
 impl<'a> OperatorSession<'a> {
-    async fn open(target: &'a Target, environment: &'a Environment, output: Output) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        target: &'a Target,
+        environment: &'a Environment,
+        output: Output,
+    ) -> Result<Self, Failure> {
         let (connection, urls) = if let Some(url) = &target.local {
             (local_connection(url, environment).map_err(|error| wrong(&error))?, local_urls(url))
         } else {
@@ -206,6 +214,29 @@ impl<'a> OperatorSession<'a> {
     /// The consumer of the callback queue, as it is deployed; or why it is not known.
     async fn consumer(&self) -> Result<DeployedConsumer, String> {
         DeployedConsumer::of_queue(&self.connection, &self.store.callbacks.url).await
+    }
+
+    /// Where that consumer records; or why that is not known.
+    pub(crate) async fn log_group(&self) -> Result<String, String> {
+        self.consumer().await.map(|consumer| consumer.log_group)
+    }
+
+    /// The pseudonym of the user of this name, and how their record stands; none where nobody has the name.
+    pub(crate) async fn pseudonym_of(&self, username: &str) -> Result<Option<(String, String)>, Failure> {
+        let users = self.users().await?;
+        let wrong = |_| Failure::usage("that cannot be a user's name");
+        for pool in &users.policy.pools {
+            let username = Username::new(username).map_err(wrong)?;
+            let reference = UserReference { pool: pool.clone(), username };
+            let found = users.forecaster(self).read(&reference).await.map_err(Failure::unreachable)?;
+            if let Some(user) = found {
+                let sub = user.sub.as_deref().unwrap_or_default();
+                let name = pseudonym(&self.ring.audit, pool, sub);
+                let (_, told) = show::described(&user, &name);
+                return Ok(Some((name, told)));
+            }
+        }
+        Ok(None)
     }
 
     /// What that consumer records.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use idv_callback::audit::AuditCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::dlq::listing::{is_complete, remarks};
 use crate::cli::dlq::proposal;
@@ -109,18 +109,7 @@ fn report(
     output: Output,
 ) -> io::Result<()> {
     let (depth, scanned) = looked;
-    let mut forecasts: BTreeMap<(String, &str), usize> = BTreeMap::new();
-    for message in &plan.letters {
-        let word = if message.confirms {
-            format!("{}, confirms", message.forecast)
-        } else {
-            message.forecast.clone()
-        };
-        *forecasts.entry((word, "is sent")).or_default() += 1;
-    }
-    for message in &plan.left_out {
-        *forecasts.entry((message.forecast.clone(), "stays")).or_default() += 1;
-    }
+    let forecasts = by_forecast(plan);
     let rows = forecasts
         .iter()
         .map(|((word, what), count)| vec![word.clone(), (*what).to_owned(), count.to_string()]);
@@ -158,6 +147,7 @@ fn report(
         "digest": file.map(|_| plan.digest()),
         "evidence": evidence(census),
         "settings": plan.settings,
+        "each": file.is_none().then(|| each(plan)),
         "letters": plan.letters.len(),
         "stay": plan.left_out.len(),
         "forecasts": forecasts,
@@ -168,6 +158,40 @@ fn report(
         "complete": is_complete(depth, scanned),
     }))?;
     Ok(())
+}
+
+/// How many messages have which forecast, and what is done with them.
+fn by_forecast(plan: &Plan) -> BTreeMap<(String, &'static str), usize> {
+    let mut forecasts: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
+    for message in &plan.letters {
+        let word = if message.confirms {
+            format!("{}, confirms", message.forecast)
+        } else {
+            message.forecast.clone()
+        };
+        *forecasts.entry((word, "is sent")).or_default() += 1;
+    }
+    for message in &plan.left_out {
+        *forecasts.entry((message.forecast.clone(), "stays")).or_default() += 1;
+    }
+    forecasts
+}
+
+/// What would become of each message: of a plan that is not written, which nobody could look into.
+fn each(plan: &Plan) -> Vec<Value> {
+    let sent = plan.letters.iter().map(|message| {
+        json!({
+            "message_id": message.message_id,
+            "forecast": message.forecast,
+            "confirms": message.confirms,
+            "is_sent": true,
+            "user": message.user,
+        })
+    });
+    let stay = plan.left_out.iter().map(
+        |message| json!({ "message_id": message.message_id, "forecast": message.forecast, "is_sent": false }),
+    );
+    sent.chain(stay).collect()
 }
 
 /// How many calls of Cognito's quotas for writing the plan uses.

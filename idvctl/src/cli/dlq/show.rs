@@ -162,7 +162,7 @@ async fn prospect(session: &OperatorSession<'_>, dead: &DeadLetter) -> Prospect 
 }
 
 /// The user's record now, without whose it is.
-fn described(user: &UserRecord, name: &str) -> (Value, String) {
+pub(super) fn described(user: &UserRecord, name: &str) -> (Value, String) {
     let status = format!("{:?}", user.status).to_lowercase();
     let enabled = if user.enabled { "" } else { ", disabled" };
     match &user.assurance {

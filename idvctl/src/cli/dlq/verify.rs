@@ -46,8 +46,16 @@ pub(crate) async fn run(
     let outcomes = session.outcomes(&users, &records, options.wait).of(&plan, messages).await;
     let outcomes = outcomes.map_err(|error| unreachable(&error))?;
     let (mut ended, mut not_settled): (BTreeMap<String, usize>, Vec<_>) = (BTreeMap::new(), Vec::new());
+    let mut each = Vec::new();
     for (message, outcome) in &outcomes {
         let what = outcome.what(message);
+        each.push(json!({
+            "message_id": message.message_id,
+            "receipt_id": message.receipt_id,
+            "user": message.user,
+            "became": what,
+            "is_good": outcome.is_good(),
+        }));
         if !outcome.is_good() {
             not_settled
                 .push(json!({ "receipt_id": message.receipt_id, "user": message.user, "became": what }));
@@ -65,7 +73,7 @@ pub(crate) async fn run(
             "what is not known yet may still come: does the consumer run (idvctl doctor)? Then look again",
         );
     }
-    output.value(&json!({ "became": ended, "not_settled": not_settled }))?;
+    output.value(&json!({ "became": ended, "not_settled": not_settled, "each": each }))?;
     Ok(outcome(not_settled.is_empty()))
 }
 

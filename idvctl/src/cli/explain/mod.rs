@@ -87,6 +87,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, output: Output) 
     output.value(&json!({
         "authentic": false,
         "cause": refusal.code(),
+        "sentence": sentence(refusal),
         "explained": explained,
         "key_id": key_id,
         "mistakes": mistakes,
