@@ -10,6 +10,9 @@ use idv_callback::ports::{Clock, UserDirectory};
 use idv_callback::settlement::{Pace, WithoutDecision, event_to_decide};
 use idv_callback::verification::{UserReference, VerificationEvent};
 
+/// How many users are asked about at once.
+pub(super) const READS_AT_ONCE: usize = 8;
+
 /// Why a message is left where it is.
 pub(super) enum NotReplayable {
     /// It would be a dead letter again, for this reason.
@@ -56,6 +59,13 @@ pub struct Forecasted {
 #[derive(Default)]
 pub(super) struct Users(HashMap<String, Option<UserRecord>>);
 
+impl Users {
+    /// Takes in what was read of a user.
+    pub(super) fn take(&mut self, group: String, found: Option<UserRecord>) {
+        self.0.insert(group, found);
+    }
+}
+
 /// All that a forecast needs.
 pub struct Forecaster<'a, D, C> {
     /// The users.
@@ -99,6 +109,12 @@ impl<D: UserDirectory, C: Clock> Forecaster<'_, D, C> {
                 Err(NotReplayable::Unknown("a synthetic callback, about nobody".to_owned()))
             }
         }
+    }
+
+    /// Reads the user of what would be sent; none where there is nothing to be read.
+    pub(super) async fn user_of(&self, statement: &Statement) -> Option<Result<Option<UserRecord>, String>> {
+        let user = statement.event().ok()?.user.clone();
+        Some(self.read(&user).await)
     }
 
     /// Forecasts what would be sent.

@@ -1,7 +1,10 @@
 //! A plan: exactly which messages, what would become of each, for whom and why. It names users, so its file is for its
 //! maker's eyes.
 
+use std::collections::HashSet;
 use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
 
 use idv_callback::assurance::{History, Settled, UserRecord, UserStatus};
 use idv_callback::audit::{AuditCode, CODE_VERSION, pseudonym};
@@ -14,7 +17,7 @@ use idv_callback::verification::{PoolId, SessionId, Subject, UserReference, User
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::forecast::{Forecast, Forecaster, NotReplayable, Users};
+use super::forecast::{Forecast, Forecaster, NotReplayable, READS_AT_ONCE, Users};
 use super::scan::{Scanned, scan};
 use super::selection::{Census, Selection};
 use super::{DeadLetterSummary, open};
@@ -210,8 +213,23 @@ impl Plan {
         // Users are read when no message is held any more: that takes as long as their number and the quota say.
         let (mut letters, mut users) = (Vec::new(), Users::default());
         let total = chosen.len();
-        for (index, (message, statement)) in chosen.into_iter().enumerate() {
-            watch(Planning::Forecast(index + 1, total));
+        let (mut asked, mut done) = (HashSet::new(), 0);
+        let reads = chosen.into_iter().map(|(message, statement)| {
+            let first = asked.insert(statement.group_id());
+            async move {
+                let found = if first { forecaster.user_of(&statement).await } else { None };
+                (message, statement, found)
+            }
+        });
+        // A few at once, so that the pace and not the time of an answer says how long it takes; in the order of the queue.
+        let mut reads = std::pin::pin!(stream::iter(reads).buffered(READS_AT_ONCE));
+        while let Some((message, statement, found)) = reads.next().await {
+            // Who could not be read is asked about once more.
+            if let Some(Ok(found)) = found {
+                users.take(statement.group_id(), found);
+            }
+            done += 1;
+            watch(Planning::Forecast(done, total));
             match forecaster.of(&statement, &mut users).await {
                 Ok(forecast) => {
                     let correction = selection.corrections.get(&message.id);

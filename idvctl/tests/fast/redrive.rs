@@ -5,13 +5,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use idv_callback::assurance::{AttributeChange, AttributeValue, Policy, names};
-use idv_callback::audit::AuditCode;
+use idv_callback::assurance::{AttributeChange, AttributeValue, Policy, UserRecord, names};
+use idv_callback::audit::{AuditCode, ChangeCall};
 use idv_callback::correction::{Correction, CorrectionContent};
 use idv_callback::envelope::{BodyDigest, group_id};
 use idv_callback::key_ring::KeyRing;
 use idv_callback::ports::{
-    CallbackQueue as _, Clock as _, Fault, OutgoingMessage, QueueError, Redelivery as _, UserDirectory as _,
+    CallbackQueue as _, Clock as _, DirectoryError, Fault, OutgoingMessage, Person, QueueError,
+    Redelivery as _, UserDirectory,
 };
 use idv_callback::settlement::{Pace, VISIBILITY_TIMEOUT};
 use idv_callback::timestamp::Timestamp;
@@ -946,6 +947,56 @@ async fn a_letter_goes_into_the_group_of_whom_it_is_about() {
     assert!(
         planned.left_out.iter().any(|letter| letter.forecast.contains("the message group of another user"))
     );
+}
+
+/// A pool that takes its time to answer.
+struct Slow<'a>(&'a World, Duration);
+
+impl UserDirectory for Slow<'_> {
+    async fn find(&self, user: &UserReference) -> Result<Option<UserRecord>, DirectoryError> {
+        self.0.clock.sleep(self.1).await;
+        self.0.pool.find(user).await
+    }
+
+    async fn write(
+        &self,
+        user: &Person<'_>,
+        changes: &[AttributeChange],
+    ) -> Result<ChangeCall, DirectoryError> {
+        self.0.pool.write(user, changes).await
+    }
+
+    async fn confirm(&self, user: &Person<'_>) -> Result<ChangeCall, DirectoryError> {
+        self.0.pool.confirm(user).await
+    }
+}
+
+/// How long a plan takes says the pace of reading, and not how long Cognito takes for each answer.
+#[tokio::test(start_paused = true)]
+async fn a_plan_reads_users_at_the_pace_however_slow_the_answers_are() {
+    let mut world = World::new();
+    for n in 0..1000 {
+        world.post(&approval(&format!("user{n}"), &format!("evt_{n}"), n)).await;
+    }
+    die(&mut world).await;
+    for millis in [20, 100] {
+        let (ring, pace) = (ring(), Pace::per_second(10));
+        let directory = Slow(&world, Duration::from_millis(millis));
+        let forecaster = Forecaster {
+            directory: &directory,
+            ring: &ring,
+            policy: &world.policy,
+            pace: &pace,
+            clock: &world.clock,
+        };
+        let before = world.clock.now();
+        let all = Selection::default();
+        let made = Plan::make(&world.queues, &forecaster, &all, RETENTION, MADE, |_| {}).await.unwrap();
+        assert_eq!(made.0.left_out.len(), 1000);
+        // Forty a second.
+        let took = world.clock.now().since(before).as_secs_f64();
+        assert!((25.0 * 0.95..25.0 * 1.05).contains(&took), "{millis} ms an answer: {took} s");
+    }
 }
 
 /// The quota for reading users is shared with people who sign in: a plan of many takes longer than letters can be held.
