@@ -159,6 +159,11 @@ async fn a_plan_is_carried_out_and_verified_and_can_be_repeated() {
         json!([{ "forecast": "applied, confirms", "does": "is sent", "letters": 8 }])
     );
     assert_eq!((&planned["writes"], &planned["stay"]), (&json!(16), &json!(0)));
+    // A plan is for its maker's eyes, and is never overwritten; that is said before anything is looked at.
+    let mode = std::fs::metadata(operator.folder().join("plan.json")).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    let again = operator.idvctl(&["dlq", "plan", "--because", "T-3"]);
+    assert!(again.status.code() == Some(2) && String::from_utf8_lossy(&again.stderr).contains("exists"));
     let (code, before) = operator.json(&["verify", "plan.json", "--wait", "0"]);
     assert_eq!((code, before["not_settled"].as_array().unwrap().len()), (1, 8), "nothing was sent yet");
 

@@ -55,7 +55,7 @@ pub(crate) enum DlqCommand {
     List(list::Options),
     /// Show one dead letter, without personal data.
     Show(show::Options),
-    /// Count the dead letters by cause: reason, call and error, version.
+    /// Count the dead letters by cause: reason, call and error, version. Every cause is shown: there are few.
     Groups(groups::Options),
     /// Propose that a message is about another user than the one it names. A second operator must approve it. Changes nothing.
     Correct(correct::Options),
