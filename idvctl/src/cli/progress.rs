@@ -1,8 +1,9 @@
 //! How far something is, for somebody who waits.
 
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output::Output;
 
@@ -23,10 +24,9 @@ impl Progress {
     pub(crate) fn new(what: &'static str, total: u64, output: Output) -> Self {
         let hidden = total < FEW || !output.is_interactive();
         let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new(total) };
-        // What is left is reckoned from what was done so far.
-        let style = "{msg} {bar:20} {pos} of about {len}, {elapsed} so far, about {eta} left";
+        let style = "{msg} {pos} of about {len}, {elapsed} so far, {left}";
         if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("left", left));
         }
         bar.set_message(what);
         if !hidden {
@@ -54,6 +54,15 @@ impl Progress {
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         self.bar.suspend(|| self.output.note(text));
     }
+}
+
+/// What is left, reckoned from what was done so far; while nothing is done, nobody knows.
+fn left(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let written = match state.pos() {
+        0 => write!(text, "time left not known"),
+        _ => write!(text, "about {} left", HumanDuration(state.eta())),
+    };
+    debug_assert!(written.is_ok(), "a text takes all that is written");
 }
 
 impl Drop for Progress {
