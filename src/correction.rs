@@ -64,7 +64,7 @@ impl CorrectionContent {
 /// Why not.
 pub fn are_two_operators(by: &str, approved_by: &str) -> Result<(), &'static str> {
     if by.is_empty() || approved_by.is_empty() || by == approved_by {
-        return Err("who makes it and who approves it must be two");
+        return Err("who makes it and who approves it must be two different operators");
     }
     // Anybody in the world can show that they are some AWS identity; only one of the same account is an operator.
     match (account(by), account(approved_by)) {

@@ -23,6 +23,11 @@ impl Failure {
         Self { code: 1, message: message.into() }
     }
 
+    /// The same, with what was done before.
+    pub(crate) fn after(self, done: &str) -> Self {
+        Self { message: format!("{}. {done}", self.message), ..self }
+    }
+
     /// What it says.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -136,12 +136,20 @@ impl<'a> Watch<'a> {
     pub(crate) async fn log_group(&mut self, connection: &AwsConnection, group: &str) -> Result<(), Failure> {
         let begun = SystemClock.now().minus(Duration::from_secs(self.filter.back));
         let (mut since, mut seen, mut order) = (begun, HashSet::new(), VecDeque::new());
+        let mut first_look = true;
         while !self.is_over() {
             let asked = SystemClock.now();
             let mut pages = LogRecords::new(connection, group, Some(since.unix_millis()), None);
-            while let Some(page) =
-                pages.next().await.map_err(|fault| Failure::unreachable(fault.to_string()))?
-            {
+            loop {
+                let page = match pages.next().await {
+                    Ok(Some(page)) => page,
+                    Ok(None) => break,
+                    Err(fault) if first_look => return Err(Failure::unreachable(fault.to_string())),
+                    Err(fault) => {
+                        self.output.note(format!("{fault}; asking again"));
+                        break;
+                    }
+                };
                 for event in page {
                     if seen.insert(event.id.clone()) {
                         order.push_back(event.id);
@@ -152,6 +160,7 @@ impl<'a> Watch<'a> {
             while order.len() > REMEMBERED {
                 order.pop_front().map(|id| seen.remove(&id));
             }
+            first_look = false;
             since = begun.max(asked.minus(LATE));
             if !self.is_over() {
                 SystemClock.sleep(LOG_POLL).await;
@@ -166,10 +175,12 @@ impl<'a> Watch<'a> {
         let mut file = BufReader::new(File::open(path).map_err(complaint)?);
         let mut place =
             if self.filter.back == 0 { file.seek(SeekFrom::End(0)).map_err(complaint)? } else { 0 };
+        let mut number = inode(path).map_err(complaint)?;
         let mut line = String::new();
         while !self.is_over() {
             let length = std::fs::metadata(path).map_err(complaint)?.len();
-            if length < place {
+            if length < place || inode(path).map_err(complaint)? != number {
+                number = inode(path).map_err(complaint)?;
                 file = BufReader::new(File::open(path).map_err(complaint)?);
                 place = 0;
                 line.clear();
@@ -193,6 +204,12 @@ impl<'a> Watch<'a> {
         let oldest = SystemClock.now().minus(Duration::from_secs(self.filter.back));
         if self.filter.back > 0 && at.is_some_and(|at| at < oldest) { Ok(()) } else { self.show(line) }
     }
+}
+
+/// What tells a file from another of the same name.
+fn inode(path: &Path) -> std::io::Result<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(std::fs::metadata(path)?.ino())
 }
 
 pub(crate) async fn run(

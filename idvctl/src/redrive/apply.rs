@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use idv_callback::envelope::group_id;
 use idv_callback::hex::hex;
 use idv_callback::ports::{Clock, OutgoingMessage, QueueError, UserDirectory};
 use sha2::{Digest as _, Sha256};
 
+use super::forecast::READS_AT_ONCE;
 use super::held::Held;
 use super::history::with_replay;
 use super::journal::{Journal, Note, Stage};
@@ -170,8 +172,8 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
         })
         .await
         .map_err(Stopped::Queue)?;
-        let held = self.outcomes.store.depth().await.map_err(Stopped::Queue)?.held;
-        let cannot_tell = scanned.cut_short || held > 0;
+        let depth = self.outcomes.store.depth().await.map_err(Stopped::Queue)?;
+        let cannot_tell = depth.held > 0 || !scanned.saw_all_of(depth);
         let (mut changed, mut hidden): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         let mut touched: HashSet<&str> = HashSet::new();
         for message in &plan.letters {
@@ -195,13 +197,20 @@ impl<S: DeadLetterStore, D: UserDirectory, C: Clock, L: ConsumerLog> Apply<'_, S
             return Err(Stopped::NotNow(hidden));
         }
         let mut asked: HashSet<&str> = HashSet::new();
+        let mut first: Vec<&PlannedMessage> = Vec::new();
         for message in &plan.letters {
-            if touched.contains(message.group.as_str()) || !asked.insert(&message.group) {
-                continue;
+            if !touched.contains(message.group.as_str()) && asked.insert(&message.group) {
+                first.push(message);
             }
-            if self.state(message).await.map_err(Stopped::Directory)? != message.user_state {
-                let user = message.user.as_deref().unwrap_or("who was not there");
-                changed.push(format!("the record of user {user} has changed since the plan was made"));
+        }
+        let states = first.into_iter().map(|message| async move { (message, self.state(message).await) });
+        let mut states = std::pin::pin!(stream::iter(states).buffered(READS_AT_ONCE));
+        while let Some((message, state)) = states.next().await {
+            if state.map_err(Stopped::Directory)? != message.user_state {
+                changed.push(match &message.user {
+                    Some(user) => format!("the record of user {user} has changed since the plan was made"),
+                    None => "a user who was not there when the plan was made is there now".to_owned(),
+                });
             }
         }
         if changed.is_empty() { Ok(()) } else { Err(Stopped::Changed(changed)) }

@@ -17,7 +17,7 @@ pub(super) const HOLD: Duration = Duration::from_secs(60);
 const EXTENDED_AFTER: Duration = Duration::from_secs(20);
 
 /// How many calls are under way at once: each is about ten messages.
-pub(super) const CALLS_AT_ONCE: usize = 8;
+pub(super) const CALLS_AT_ONCE: usize = 32;
 
 /// The most messages of one call (API reference, `ChangeMessageVisibilityBatch`).
 const BATCH: usize = 10;
@@ -65,7 +65,9 @@ impl<'a, S: DeadLetterStore, C: Clock> Held<'a, S, C> {
         let due = self.batches.iter().take_while(|(since, _)| now.since(*since) >= EXTENDED_AFTER).count();
         let batches: Vec<_> = self.batches.drain(..due).map(|(_, batch)| batch).collect();
         let extended = for_each(&batches, |batch| self.store.hold(batch, HOLD)).await;
-        self.batches.extend(batches.into_iter().map(|batch| (now, batch)));
+        // They were extended between the two times, and are due again by the later one at the latest.
+        let done = self.clock.now();
+        self.batches.extend(batches.into_iter().map(|batch| (done, batch)));
         extended
     }
 

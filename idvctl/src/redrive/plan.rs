@@ -75,9 +75,7 @@ impl DecisionSettings {
         let names = ["IDV_BINDING", "IDV_MINIMUM_IAL", "IDV_USER_POOL_IDS", "IDV_EVENT_TYPES"];
         let pairs = names.into_iter().zip(values(self)).zip(values(others));
         let differing = pairs.filter(|((_, one), other)| one != other);
-        differing
-            .map(|((name, one), other)| format!("{name} is \"{one}\" here and \"{other}\" there"))
-            .collect()
+        differing.map(|((name, one), other)| format!("{name}: \"{one}\" and \"{other}\"")).collect()
     }
 }
 

@@ -19,7 +19,7 @@ const FULL_ANSWER: usize = 10;
 pub(super) const EMPTY_ANSWERS: u32 = 2;
 
 /// How many receives are under way at once while each brings a full answer.
-const RECEIVES_AT_ONCE: usize = 4;
+const RECEIVES_AT_ONCE: usize = 8;
 
 /// Up to ten messages, and of each group all that one answer could bring. A full answer can end in the middle of a group,
 /// whose rest could not be had while its beginning is held: that group is let go of, and comes whole with a later look.

@@ -623,7 +623,39 @@ async fn a_user_who_is_to_be_confirmed_is_not_done_before_that() {
     world.pool.write(&crate::support::world::named(&user), &[receipt]).await.unwrap();
     assert!(!known().await);
     world.pool.confirm(&crate::support::world::named(&user)).await.unwrap();
+    assert!(!known().await, "a record that names the event, and does not say what it said");
+    let history = AttributeChange::Set(names::IDV_HISTORY, AttributeValue::new(letter.adds.clone()).unwrap());
+    world.pool.write(&crate::support::world::named(&user), &[history]).await.unwrap();
     assert!(known().await);
+}
+
+/// A consumer that decides otherwise than it was forecast is not one that did as forecast, whoever tells.
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_is_not_the_forecast_is_told() {
+    for asked in [true, false] {
+        let mut world = World::new();
+        world.sign_up("ada", &[]);
+        world.post(&approval("ada", "evt_1", 0)).await;
+        die(&mut world).await;
+        let plan = plan(&world, &Selection::default()).await;
+        assert_eq!(forecasts(&plan), [("applied".to_owned(), true)]);
+        // The consumer was given another policy since.
+        let policy = world.policy.clone();
+        world.policy.minimum_ial = idv_callback::verification::AssuranceLevel::new(3).unwrap();
+        let ring = ring();
+        let log = Log(Some(&world).filter(|_| asked));
+        let patience = Duration::from_secs(90);
+        let outcomes = outcomes(&world.queues, forecaster(&world, &ring, &policy), &log, patience);
+        let tool = Apply { outcomes, by: "ops", pacing: STEPS };
+        let mut notes = Notes::default();
+        let applied = tokio::select! {
+            applied = tool.run(&plan, &mut notes, |_| true) => applied,
+            () = consume(&world) => unreachable!(),
+        };
+        let Some(Stopped::Halted(ended)) = applied.stopped else { panic!("{applied:?}") };
+        let what = ended.values().next().unwrap();
+        assert!(what.starts_with("not as forecast: ") && what.ends_with("(forecast: applied)"), "{what}");
+    }
 }
 
 /// A letter that is on no queue any more is done when what it says is on the record or does not matter any more, and not before:

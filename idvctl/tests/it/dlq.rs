@@ -204,9 +204,9 @@ async fn the_deployed_consumer_decides_the_forecast() {
     );
     assert!(planned["settings"]["of"].as_str().unwrap().contains(":function:idv-consumer"));
     for (name, value, said) in [
-        ("IDV_BINDING", "optional", "IDV_BINDING is \"optional\" here and \"required\" there"),
-        ("IDV_MINIMUM_IAL", "1", "IDV_MINIMUM_IAL is \"1\" here and \"2\" there"),
-        ("IDV_USER_POOL_IDS", "us-east-1_Other", "IDV_USER_POOL_IDS is \"us-east-1_Other\" here"),
+        ("IDV_BINDING", "optional", "IDV_BINDING: \"optional\" and \"required\""),
+        ("IDV_MINIMUM_IAL", "1", "IDV_MINIMUM_IAL: \"1\" and \"2\""),
+        ("IDV_USER_POOL_IDS", "us-east-1_Other", "IDV_USER_POOL_IDS: \"us-east-1_Other\" and"),
     ] {
         let plan = ["dlq", "plan", "--because", "T-4", "-o", "other.json"];
         let refused = operator.idvctl_in(&[(name, value)], &plan);

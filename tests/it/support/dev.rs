@@ -60,7 +60,7 @@ impl Dev {
     pub(crate) fn local(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let host = self.url.trim_start_matches("http://");
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         let answer = exchange(host, format!("{head}{body}").as_bytes());

@@ -57,7 +57,15 @@ impl<S: KeyStore + 'static, A: AuditSink + 'static> Site for LocalSite<S, A> {
                 let name = path.trim_start_matches("/_local/users/");
                 self.show(&percent_decode_str(name).decode_utf8_lossy())
             }
-            ("POST", "/_local/consumer") => self.switch_consumer(&request.body),
+            // A page of another site can post a form, and no JSON.
+            ("POST", "/_local/consumer")
+                if self.aws_api.is_some()
+                    && request
+                        .header("content-type")
+                        .is_some_and(|kind| kind.starts_with("application/json")) =>
+            {
+                self.switch_consumer(&request.body)
+            }
             // AWS' own calls: `AWS_ENDPOINT_URL` may name this server.
             ("POST", "/") if let Some(api) = &self.aws_api => api.answer(&request).await,
             ("GET", path)

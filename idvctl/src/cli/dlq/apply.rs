@@ -55,7 +55,7 @@ pub(crate) async fn run(
     if !differences.is_empty() {
         let differences = differences.join("; ");
         return Err(Failure::usage(format!(
-            "the plan was made by other settings: {differences}. Make a new one"
+            "the plan was made by other settings: {differences} (first the consumer's now, then the plan's). Make a new one"
         )));
     }
     if let Some(consumer) = settings::is_off(&users.consumer) {
@@ -86,6 +86,9 @@ pub(crate) async fn run(
     let mut unwritten = None;
     let applied = run
         .run(&plan, &mut journal, |progress| {
+            if asked.load(Ordering::Relaxed) {
+                return false;
+            }
             let told = tell(&log, &plan, &progress, &bar);
             unwritten = told.err();
             unwritten.is_none() && !asked.load(Ordering::Relaxed)

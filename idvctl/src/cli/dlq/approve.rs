@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use idv_callback::audit::AuditCode;
@@ -22,6 +23,9 @@ use crate::output::{Failure, Output, outcome};
 use crate::ports::{DeadLetter, DeadLetterStore as _};
 use crate::redrive::{DeadLetterSummary, scan};
 
+/// How long an approval can be used: AWS takes a signed call for five minutes, and some time more.
+const APPROVAL_HOLDS: Duration = Duration::from_secs(15 * 60);
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// The correction, or the file of a `discard` of evidence. The approval is written beside it, as FILE.approval, and holds
@@ -40,8 +44,14 @@ pub(crate) async fn run(
     options: &Options,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    // A second approval of the same file would be a second record of one act.
-    private_file::refuse_existing(&approval_path(&options.file))?;
+    // A second approval of the same file would be a second record of one act, unless the first one is not valid any more.
+    let approval = approval_path(&options.file);
+    let age = approval.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+    if age.is_some_and(|age| age >= APPROVAL_HOLDS) {
+        std::fs::remove_file(&approval)
+            .map_err(|error| Failure::usage(format!("{}: {error}", approval.display())))?;
+    }
+    private_file::refuse_existing(&approval)?;
     match schema(&options.file)?.as_str() {
         discard_proposal::SCHEMA => approve_discard(session, options, output).await,
         _ => approve_correction(session, options, output).await,
@@ -108,10 +118,12 @@ async fn approve_discard(
     scanned.await.map_err(|error| unreachable(&error))?;
     let (there, named) = (reasons.values().sum::<usize>(), proposal.letters.len());
     if there != named {
-        return Err(Failure::refused(format!("{there} of {named} messages are there as the file says")));
+        return Err(Failure::refused(format!(
+            "{there} of {named} messages are there as the file says; look again in a minute, or have it proposed anew"
+        )));
     }
     output.line(format!(
-        "{:?} asks to delete {named} messages for good: {}, because {:?}; they are in {:?}",
+        "{:?} asks to delete {named} messages for good: {}, because {:?}; according to the file they are in {:?}",
         proposal.by,
         counts(&reasons),
         proposal.because,

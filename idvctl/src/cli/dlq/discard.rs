@@ -77,6 +77,12 @@ pub(crate) async fn run(
     let census = chosen.census.clone();
     tell_evidence(&census, output);
     let Some(file) = file.filter(|_| !options.dry_run) else { return dry_run(chosen, output).await };
+    if !census.named.is_empty()
+        && let Err(failure) = private_file::refuse_existing(&options.output)
+    {
+        chosen.release().await?;
+        return Err(failure);
+    }
     let taken = chosen.taken;
     let kept = archive_file::write(file, &recipients, &taken.letters);
     if kept.is_err() || !census.named.is_empty() {
@@ -203,7 +209,8 @@ async fn delete(
     mut taken: Taken<'_, idv_callback::aws::MessageQueue, SystemClock>,
     (log, because, approved_by): (&OperatorLog, &str, Option<&str>),
 ) -> Result<usize, Failure> {
-    for message in &taken.letters {
+    let all = taken.letters.len();
+    for (done, message) in taken.letters.iter().enumerate() {
         let shown = DeadLetterSummary::read(message, &session.ring, std::time::Duration::ZERO);
         let mut record = log.act(AuditCode::Discarded, because);
         record.receipt_id = shown.receipt;
@@ -219,11 +226,14 @@ async fn delete(
             .map_err(|error| unreachable(&error)),
             unwritten => unwritten,
         };
-        if removed.is_err() {
-            // Those that are gone already are no matter to it.
-            taken.held.release().await.map_err(|error| unreachable(&error))?;
-            return removed.map(|()| 0);
+        if let Err(failure) = removed {
+            // Those that are gone already are no matter to it; what stays held comes back within a minute.
+            let released = taken.held.release().await;
+            let held = if released.is_err() { " They can be seen again within a minute." } else { "" };
+            return Err(failure.after(&format!(
+                "{done} of {all} messages were deleted, and are in the archive; the others are dead letters still.{held}"
+            )));
         }
     }
-    Ok(taken.letters.len())
+    Ok(all)
 }

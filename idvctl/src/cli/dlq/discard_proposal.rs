@@ -58,7 +58,7 @@ impl DiscardProposal {
             schema: SCHEMA.to_owned(),
             because: because.to_owned(),
             by: by.to_owned(),
-            archive: archive.display().to_string(),
+            archive: std::path::absolute(archive)?.display().to_string(),
             archive_sha256: archive_file::digest(archive)?,
             letters: letters.iter().map(proposed).collect(),
         })

@@ -42,7 +42,8 @@ fn stages(journal: &Path, said: &str, digest: &str) -> Result<Stages, Failure> {
         return Err(complaint(journal, "it is the journal of another plan; move it to another place"));
     }
     let mut stages = Stages::default();
-    for line in said.lines() {
+    // A last line without its end may have lost some of it.
+    for line in said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
         let mut words = line.split(' ');
         let (Some(first), Some(message_id), Some(at)) = (words.next(), words.next(), words.next()) else {
             continue;

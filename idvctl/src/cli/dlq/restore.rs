@@ -19,7 +19,7 @@ use crate::cli::dlq::selection::{SelectionOptions, nothing_chosen, refuse_unknow
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::output::{Failure, Output, outcome};
 use crate::ports::{DeadLetter, DeadLetterStore as _};
-use crate::redrive::{Census, DeadLetterSummary, scan};
+use crate::redrive::{Census, DeadLetterSummary, Scanned, scan};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -49,7 +49,13 @@ pub(crate) async fn run(
     let log = session.log().await?;
     let selection = options.selection.selection();
     let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;
-    let before = bodies(session).await?;
+    let (before, scanned) = bodies(session).await?;
+    if !scanned.saw_all_of(depth) && !options.dry_run {
+        return Err(Failure::refused(
+            "not every dead letter can be seen (some are held, or SQS gives ten of one user at a time), so what is \
+             there already could be doubled; nothing was brought back. Look again in a minute",
+        ));
+    }
     let (mut census, mut chosen, mut there) = (Census::default(), BTreeMap::<String, usize>::new(), 0);
     let mut letters = Vec::new();
     for (number, archived) in archive_file::read(&options.archive, &options.identity)?.into_iter().enumerate()
@@ -90,7 +96,7 @@ pub(crate) async fn run(
         session.store.restore(outgoing(letter)).await.map_err(|error| unreachable(&error))?;
     }
     // What was sent is looked for: only what is there with the same body was brought back.
-    let after = bodies(session).await?;
+    let (after, _) = bodies(session).await?;
     let missing = letters.iter().filter(|(_, shown)| !after.contains(&shown.body_sha256)).count();
     let restored = letters.len() - missing;
     output.line(format!(
@@ -101,14 +107,14 @@ pub(crate) async fn run(
 }
 
 /// The digests of the bodies of all dead letters that can be seen.
-async fn bodies(session: &OperatorSession<'_>) -> Result<HashSet<String>, Failure> {
+async fn bodies(session: &OperatorSession<'_>) -> Result<(HashSet<String>, Scanned), Failure> {
     let mut bodies = HashSet::new();
     let scanned = scan(&session.store, &SystemClock, async |dead: DeadLetter| {
         bodies.insert(BodyDigest::of(dead.body.as_bytes()).as_str().to_owned());
         true
     });
-    scanned.await.map_err(|error| unreachable(&error))?;
-    Ok(bodies)
+    let scanned = scanned.await.map_err(|error| unreachable(&error))?;
+    Ok((bodies, scanned))
 }
 
 /// The message as it was: body, group and attributes.

@@ -67,7 +67,9 @@ impl SelectionOptions {
             words: self.contains.clone(),
             since: self.since.max(newest_of),
             before: self.older_than.map(|age| now.minus(age)),
-            expires_before: self.expiring_within.map(|days| now.plus(Duration::from_secs(days * 86_400))),
+            expires_before: self
+                .expiring_within
+                .map(|days| now.plus(Duration::from_secs(days.saturating_mul(86_400)))),
             corrections: BTreeMap::new(),
         }
     }

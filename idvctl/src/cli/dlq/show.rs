@@ -102,7 +102,7 @@ fn tell(
         or_none(&message.attempts),
         or_none(&message.version)
     );
-    let dropped = format!("by SQS in {}", time_left(message.expires_at.since(now)));
+    let dropped = format!("in {}", time_left(message.expires_at.since(now)));
     let detail = or_none(&message.detail);
     let receipt = or_none(&message.receipt);
     let replays = message.replays.to_string();
@@ -115,7 +115,7 @@ fn tell(
         ("receipt", &receipt),
         ("event", &event),
         ("died", &died),
-        ("dropped", &dropped),
+        ("SQS drops it", &dropped),
         ("sent back", &replays),
         ("user", &prospect.told),
         ("forecast", &prospect.forecast),
