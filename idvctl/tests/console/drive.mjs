@@ -26,6 +26,7 @@ try {
   check(page.url() === `${base}/`, `the token stays in the address: ${page.url()}`);
   facts.tokenLeavesTheAddress = true;
   await everyPage();
+  await aLetter();
   await strangersPage();
   await bringRight();
   await explained();
@@ -78,6 +79,25 @@ async function everyPage() {
     await page.goto(`${base}/dead-letters`);
     await page.screenshot({ path: screenshot });
   }
+}
+
+// What the page of one letter says; and what it proposes waits for a second person.
+async function aLetter() {
+  const path = await firstLetter();
+  await page.goto(`${base}${path}`);
+  const said = await page.$eval("main", (main) => main.innerText);
+  check(/means\s+Cognito refused to confirm the user/.test(said) && /applied, confirms/.test(said), said);
+  await page.focus("#username");
+  await page.keyboard.type("user7");
+  await page.focus("#correct-because");
+  await page.keyboard.type("T-2");
+  await press("form[action='/letters/correct'] button");
+  const waits = await page.$eval("main", (main) => main.innerText);
+  check(/correction-\d+\.json/.test(waits) && /is about user7/.test(waits), waits);
+  await press("form[action='/second/approve'] button");
+  const refused = await page.$eval("main", (main) => main.innerText);
+  check(/proposed it; another operator must approve it/.test(refused), refused);
+  facts.proposed = true;
 }
 
 async function firstLetter() {

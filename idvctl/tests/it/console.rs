@@ -49,6 +49,7 @@ async fn a_stranger_sees_nothing_and_changes_nothing() {
             && started.contains("HttpOnly; SameSite=Strict")
             && started.contains("\r\nlocation: /\r\n")
     );
+    assert_eq!(ask(host, "GET", &format!("/start/{token}"), &[("host", host)], "").0, 403, "once");
     let (status, page) = ask(host, "GET", "/dead-letters", &own, "");
     assert!(status == 200 && page.contains("dead-00000001"), "{page}");
     for field in ["cache-control: no-store", "frame-ancestors 'none'", "referrer-policy: same-origin"] {
@@ -74,6 +75,8 @@ async fn a_stranger_sees_nothing_and_changes_nothing() {
     }
     assert_eq!(ask(host, "GET", &format!("/start/{}", "0".repeat(64)), &[("host", host)], "").0, 403);
     assert_eq!(ask(host, "GET", &format!("/start/{token}"), &[("host", &rebound)], "").0, 421);
+    let other_port = [own[0], own[1], ("sec-fetch-site", "same-site")];
+    assert_eq!(ask(host, "GET", "/dead-letters", &other_port, "").0, 403);
 
     let kind = ("content-type", "application/x-www-form-urlencoded");
     let from_here = ("origin", origin.as_str());
@@ -110,7 +113,7 @@ fn other_machines_cannot_reach_it() {
     let operator = Operator::new(&[]);
     let refused = operator.idvctl(&["console", "--listen", "0.0.0.0:0"]);
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(2) && said.contains("other machines can reach that"), "{said}");
+    assert!(refused.status.code() == Some(2) && said.contains("listens on 127.0.0.1 alone"), "{said}");
     let mut started = operator.start(&["--json", "console"]);
     let mut line = String::new();
     BufReader::new(started.stdout.take().unwrap()).read_line(&mut line).unwrap();

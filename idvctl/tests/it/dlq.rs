@@ -486,7 +486,7 @@ fn one_dead_letter_is_explained_to_a_person() {
     }
     let text = operator.idvctl_in(&[("COLUMNS", "60")], &["dlq", "show", ids[1].as_str().unwrap()]);
     let text = String::from_utf8(text.stdout).unwrap();
-    for line in ["means      the user is proofed as somebody else already", "sent back  0"] {
+    for line in ["means         the user is proofed as somebody else already", "sent back     0"] {
         assert!(text.contains(line), "{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");

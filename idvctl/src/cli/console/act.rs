@@ -28,7 +28,7 @@ impl Console {
             ("discard", false) => self.preview(form, "discard", &ids, &because).await,
             ("send", true) => self.send(ids, &because).await,
             ("archive" | "discard", true) => self.keep(&action, ids, form).await,
-            _ => stop("What is to be done?"),
+            _ => stop("Choose an action."),
         }
     }
 
@@ -49,10 +49,16 @@ impl Console {
         let forecasts: Vec<_> = forecasts.collect();
         let reasons = answer.value.get("reasons").and_then(Value::as_object);
         let can = answer.number("letters") > 0;
+        let evidence = answer.value.get("evidence").and_then(|evidence| evidence.get("named")?.as_object());
+        let evidence = evidence.into_iter().flatten().map(|(reason, count)| format!("{reason} ({count})"));
+        let evidence = evidence.collect::<Vec<_>>().join(", ");
         let settings = answer.value.get("settings").cloned().unwrap_or_default();
         Next::Page(
             "Are you sure?".to_owned(),
             html! {
+                @if !evidence.is_empty() {
+                    (alert(&format!("Evidence of a conflict or a suspected forgery is among them: {evidence}")))
+                }
                 p { "Nothing was done yet. Ticket: " strong { (because) } "." }
                 @if !forecasts.is_empty() {
                     (table("What would become of each", &["forecast", "action", "messages"], &forecasts))
@@ -80,7 +86,7 @@ impl Console {
                         button { "Yes, do it" }
                     }
                 } @else {
-                    p.bad { "None of them would be helped by that." }
+                    p.bad { "Sent back now they would die again, so they stay where they are." }
                 }
                 p { a href="/dead-letters" { "No, go back" } }
             },
@@ -100,7 +106,7 @@ impl Console {
             return stop(error);
         }
         if !file.exists() {
-            return stop("None of them would be helped by sending it back.");
+            return stop("Sent back now they would die again, so they stay where they are.");
         }
         Next::Go(format!("/runs/{}", self.runs.begin(&self.tool, file, because)))
     }
@@ -128,13 +134,19 @@ impl Console {
             "archive" => ("copied; all are still in the dead-letter queue", answer.number("letters")),
             _ => ("copied and deleted", answer.number("discarded")),
         };
+        if answer.value.get("complete") == Some(&Value::Bool(false)) {
+            return stop(&format!(
+                "{count} messages were {name}: {}. Not every message could be seen; look again in a minute.",
+                archive.display()
+            ));
+        }
         done(&format!("{count} messages were {name}: {}", archive.display()), "/dead-letters")
     }
 }
 
 pub(super) fn stop(why: &str) -> Next {
     Next::Page(
-        "Nothing was done".to_owned(),
+        "That did not work".to_owned(),
         html! { (alert(why)) p { a href="/dead-letters" { "Dead letters" } } },
     )
 }

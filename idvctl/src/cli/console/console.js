@@ -9,7 +9,12 @@ function timeline() {
   const state = document.getElementById("timeline-state");
   const counts = new Map();
   const source = new EventSource("/events");
-  source.onopen = () => { state.textContent = "Connected: what happens is shown as it happens."; };
+  source.onopen = () => {
+    // Each connection begins with the last ten minutes.
+    counts.clear();
+    list.replaceChildren();
+    state.textContent = "Connected: what happens is shown as it happens.";
+  };
   source.onerror = () => { state.textContent = "Not connected; trying again."; };
   source.onmessage = (event) => {
     const record = JSON.parse(event.data);
@@ -51,7 +56,7 @@ function selectAll() {
   const all = document.getElementById("select-all");
   if (!all) return;
   all.addEventListener("change", () => {
-    for (const box of document.querySelectorAll("input[name=id]")) box.checked = all.checked;
+    for (const box of document.querySelectorAll("input[name=id]")) box.checked = all.checked && !box.dataset.evidence;
   });
 }
 

@@ -35,7 +35,7 @@ impl Refused {
             Self::Origin => "This request comes from another page. Nothing was done.",
             Self::Token => {
                 "Open the address that `idvctl console` or `idvctl dev` printed when it started: its token is \
-                 good for that start alone."
+                 good once, for one browser. To open it in another one, start the console again."
             }
         };
         super::plain(if matches!(self, Self::Host) { 421 } else { 403 }, "text/plain; charset=utf-8", text)
@@ -88,7 +88,7 @@ impl Guard {
         let same_site =
             one(request, "sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
         let changes = request.method != "GET";
-        if origin.is_some_and(|origin| !own(origin)) || (changes && (origin.is_none() || !same_site)) {
+        if !same_site || origin.is_some_and(|origin| !own(origin)) || (changes && origin.is_none()) {
             return Err(Refused::Origin);
         }
         let cookies = one(request, "cookie").unwrap_or_default();

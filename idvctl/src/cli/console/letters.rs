@@ -14,6 +14,13 @@ const SHOWN: usize = 100;
 impl Console {
     /// Dead letters with what would become of each.
     pub(super) async fn dead_letters(&self, reason: Option<&str>) -> Markup {
+        if let Some(number) = self.runs.under_way() {
+            // A look would hide messages from it.
+            return html! {
+                p { "A run is under way, and the messages are its own until it ends: "
+                    a href=(format!("/runs/{number}")) { "run " (number) } }
+            };
+        }
         let mut list = vec!["list".to_owned(), format!("--limit={SHOWN}")];
         list.extend(reason.map(|reason| format!("--reason={reason}")));
         let listed = self.tool.ask(&list).await;
@@ -21,22 +28,9 @@ impl Console {
             return alert(error);
         }
         let letters = listed.list("letters");
-        let forecasts = self.forecasts(letters.iter().map(|letter| text(letter, "message_id"))).await;
-        let row = |letter: &Value| {
-            let id = text(letter, "message_id");
-            let label = format!("choose {id}");
-            let (word, sends) = forecasts.get(&id).cloned().unwrap_or_default();
-            vec![
-                html! { input type="checkbox" name="id" value=(id) aria-label=(label); },
-                html! { a.mono href=(format!("/letters/{id}")) { (id) } },
-                html! { (text(letter, "reason")) @if text(letter, "evidence") == "true" { " (evidence)" } },
-                html! { (text(letter, "detail")) },
-                html! { (age(letter)) " ago" },
-                html! { (seconds(letter, "seconds_left")) },
-                html! { span class=(if sends { "good" } else { "" }) { (word) } },
-            ]
-        };
-        let rows: Vec<_> = letters.iter().map(row).collect();
+        let (forecasts, unknown) =
+            self.forecasts(letters.iter().map(|letter| text(letter, "message_id"))).await;
+        let rows: Vec<_> = letters.iter().map(|letter| row(letter, &forecasts)).collect();
         let columns = ["choose", "message", "reason", "detail", "died", "time left", "if sent back now"];
         html! {
             @if let Some(there) = listed.value.get("there").and_then(Value::as_object) {
@@ -56,12 +50,16 @@ impl Console {
                     " Not every message could be seen: some are held, or SQS gives ten of one user at a time."
                 }
             }
+            @if let Some(why) = &unknown { (alert(&format!("What would become of them is not known: {why}"))) }
+            @if letters.len() as u64 != listed.number("dead_letters") {
+                p { "The others: by their reason, above, or by " code { "idvctl dlq list --all" } "." }
+            }
             @if !letters.is_empty() {
                 form method="post" action="/dead-letters/act" {
                     (self.hidden())
-                    p { label { input type="checkbox" id="select-all"; " choose all that are shown" } }
+                    p { label { input type="checkbox" id="select-all"; " choose all that are shown, but no evidence" } }
                     (table("Dead letters", &columns, &rows))
-                    (field("because", "Ticket", "Why: it stands in the audit log.", true))
+                    (field("because", "Ticket", "Why: of what is sent back or discarded it stands in the audit log.", true))
                     (field("recipient", "age recipient", "Who can read an archive (age1…): to archive or discard.", false))
                     @for (action, name) in ACTIONS {
                         button name="action" value=(action) { (name) " …" }
@@ -76,10 +74,10 @@ impl Console {
     pub(super) async fn forecasts(
         &self,
         ids: impl Iterator<Item = String>,
-    ) -> BTreeMap<String, (String, bool)> {
+    ) -> (BTreeMap<String, (String, bool)>, Option<String>) {
         let mut plan: Vec<_> = ids.map(|id| format!("--id={id}")).collect();
         if plan.is_empty() {
-            return BTreeMap::new();
+            return (BTreeMap::new(), None);
         }
         plan.extend(["plan", "--dry-run", "--because=console"].map(str::to_owned));
         plan.rotate_right(3);
@@ -90,7 +88,7 @@ impl Console {
             let word = format!("{}{more}", text(each, "forecast"));
             (text(each, "message_id"), (word, each.get("is_sent") == Some(&Value::Bool(true))))
         };
-        planned.list("each").iter().map(one).collect()
+        (planned.list("each").iter().map(one).collect(), planned.error().map(str::to_owned))
     }
 
     pub(super) async fn letter(&self, id: &str) -> Markup {
@@ -158,4 +156,21 @@ pub(super) fn age(letter: &Value) -> String {
         |_| "-".to_owned(),
         |died| crate::cli::dlq::age(idv_callback::clock::SystemClock.now().since(died)),
     )
+}
+
+/// One dead letter of the table.
+fn row(letter: &Value, forecasts: &BTreeMap<String, (String, bool)>) -> Vec<Markup> {
+    let id = text(letter, "message_id");
+    let label = format!("choose {id}");
+    let (word, sends) = forecasts.get(&id).cloned().unwrap_or_default();
+    vec![
+        html! { input type="checkbox" name="id" value=(id) aria-label=(label)
+        data-evidence=[(text(letter, "evidence") == "true").then_some("yes")]; },
+        html! { a.mono href=(format!("/letters/{id}")) { (id) } },
+        html! { (text(letter, "reason")) @if text(letter, "evidence") == "true" { " (evidence)" } },
+        html! { (text(letter, "detail")) },
+        html! { (age(letter)) " ago" },
+        html! { (seconds(letter, "seconds_left")) },
+        html! { span class=(if sends { "good" } else { "" }) { (word) } },
+    ]
 }

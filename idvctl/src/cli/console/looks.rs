@@ -23,11 +23,11 @@ impl Console {
                 "settled",
                 "applied recorded insufficient revoked noted superseded duplicate unclaimed skipped probed",
             ),
-            ("comes again", "retried misconfigured left"),
+            ("will be tried again", "retried misconfigured left"),
             ("quarantined", "quarantined"),
         ];
         html! {
-            h2 { "The way of callbacks, in the last ten minutes and since" }
+            h2 { "Callbacks, in the last ten minutes and since" }
             ul.funnel {
                 @for (name, events) in stages {
                     li { strong data-counts=(events) { "0" } (name) }
@@ -35,7 +35,11 @@ impl Console {
                 li { strong { (groups.number("in_queue")) } a href="/dead-letters" { "dead letters" } }
             }
             @if let Some(error) = groups.error() { (alert(error)) }
-            @if let Err(why) = &self.log_group { (alert(&format!("The log cannot be shown: {why}"))) }
+            @if let Err(why) = &self.log_groups { (alert(&format!("The log cannot be shown: {why}"))) }
+            @if self.tool.local.is_none() && self.log_groups.as_ref().is_ok_and(|groups| groups.len() == 1) {
+                p { "Only the consumer's log is shown. What was accepted and refused is in the callback function's: name it \
+                     by " code { "--log-group" } "." }
+            }
             h2 id="timeline-name" { "What happens" }
             p id="timeline-state" role="status" { "Not connected." }
             ol id="timeline" reversed aria-labelledby="timeline-name" {}
@@ -57,12 +61,20 @@ impl Console {
         }
     }
 
-    pub(super) async fn recorded(&self, fits: impl Fn(&Entry) -> bool + Send) -> Result<Vec<Entry>, String> {
+    pub(super) async fn recorded(
+        &self,
+        fits: impl Fn(&Entry) -> bool + Send + Sync,
+    ) -> Result<Vec<Entry>, String> {
         let environment = Environment::of_this_process();
         let session =
             OperatorSession::open(&self.target, &environment, crate::output::Output::new(true)).await;
         let session = session.map_err(|failure| failure.message().to_owned())?;
-        records(&session, &self.log_group.clone()?, fits).await
+        let mut found = Vec::new();
+        for group in self.log_groups.clone()? {
+            found.extend(records(&session, &group, &fits).await?);
+        }
+        found.sort_by(|one, other| one.at.cmp(&other.at));
+        Ok(found)
     }
 
     pub(super) fn users_form(&self) -> Markup {
@@ -103,7 +115,7 @@ impl Console {
         html! {
             p {
                 "Paste a request as it was captured: header lines, an empty line, the body byte for byte; or the event of \
-                 a Lambda function. It is checked on this machine with your key ring, and kept nowhere."
+                 a Lambda function. It is checked on this machine with your key ring file, and lies in the console's folder while that takes."
             }
             @if let Some(told) = told { div role="status" { (told) } }
             form method="post" action="/inspector" {

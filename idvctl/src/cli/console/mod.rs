@@ -20,11 +20,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::Duration;
 
 use clap::Args;
 use idv_callback::clock::SystemClock;
 use idv_callback::config::Environment;
+use idv_callback::ports::Clock as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -36,11 +38,17 @@ use runs::Runs;
 use site::Console;
 use tool::Tool;
 
+/// How long answers under way may take when it stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 #[derive(Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Where to listen: an address of this machine alone. [default: 127.0.0.1, any port]
+    /// A log group that is shown beside the consumer's: the callback function's. Can be given several times.
+    #[arg(long, value_name = "LOG-GROUP")]
+    pub(crate) log_group: Vec<String>,
+    /// Where to listen: 127.0.0.1 and a port. [default: any port]
     #[arg(long, default_value = "127.0.0.1:0", hide_default_value = true, value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
     /// Where plans, archives and proposals are written. They can name users: the folder is readable by you alone.
@@ -73,12 +81,12 @@ pub(crate) async fn run(
     environment: &Environment,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let log_group = {
+    let log_groups = {
         let session = OperatorSession::open(&options.target, environment, output).await?;
-        session.log_group().await
+        let own = session.log_group().await;
+        own.map(|own| [vec![own], options.log_group.clone()].concat())
     };
-    let (address, server) =
-        start(options.target, options.listen, options.folder, log_group, super::dev::stop_signal()?).await?;
+    let (address, server) = start(options.target, options.listen, options.folder, log_groups).await?;
     output.line(format!("console on {address}"))?;
     output.value(&json!({ "console": address }))?;
     server.await;
@@ -90,12 +98,11 @@ pub(crate) async fn start(
     target: Target,
     listen: SocketAddr,
     folder: PathBuf,
-    log_group: Result<String, String>,
-    stop: impl Future<Output = ()> + Send,
+    log_groups: Result<Vec<String>, String>,
 ) -> Result<(String, impl Future<Output = ()>), Failure> {
-    if !listen.ip().is_loopback() {
+    if listen.ip() != std::net::Ipv4Addr::LOCALHOST {
         return Err(Failure::usage(format!(
-            "--listen {listen}: other machines can reach that; use an address of 127.0.0.0/8"
+            "--listen {listen}: the console listens on 127.0.0.1 alone, which other machines cannot reach"
         )));
     }
     let listener = TcpListener::bind(listen).await;
@@ -107,6 +114,23 @@ pub(crate) async fn start(
     let address = guard.address();
     let folder = std::path::absolute(folder)?;
     let tool = Tool::new(&target, folder)?;
-    let console = Console { guard, tool, target, log_group, runs: Runs::default(), files: AtomicU32::new(1) };
-    Ok((address, serve(listener, Arc::new(console), SystemClock, stop)))
+    let console = Console {
+        guard,
+        tool,
+        target,
+        log_groups,
+        runs: Runs::default(),
+        files: AtomicU32::new(1),
+        started: AtomicBool::new(false),
+    };
+    let (stop, stopped) = (super::dev::stop_signal()?, super::dev::stop_signal()?);
+    let server = serve(listener, Arc::new(console), SystemClock, stop);
+    // A timeline that is open would keep it until it is cut.
+    let server = async move {
+        tokio::select! {
+            () = server => {}
+            () = async { stopped.await; SystemClock.sleep(LAST_ANSWERS).await } => {}
+        }
+    };
+    Ok((address, server))
 }

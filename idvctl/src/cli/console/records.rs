@@ -34,7 +34,7 @@ pub(super) async fn records(
 /// A life: each record in a sentence.
 pub(super) fn life(entries: &[Entry]) -> Markup {
     if entries.is_empty() {
-        return html! { p { "Nothing of it is in the log." } };
+        return html! { p { "Nothing of it is in the log that is shown here." } };
     }
     let rows = entries.iter().map(|entry| {
         let receipt = entry.receipt_id.as_deref().unwrap_or_default();

@@ -63,6 +63,11 @@ impl Runs {
         self.lock().iter().map(|(number, run)| (*number, run.clone())).collect()
     }
 
+    /// Whether one is under way.
+    pub(super) fn under_way(&self) -> Option<u32> {
+        self.lock().iter().find(|(_, run)| !run.is_over()).map(|(number, _)| *number)
+    }
+
     /// Begins to carry a plan out; gives the run's number.
     pub(super) fn begin(&self, tool: &Tool, plan: PathBuf, because: &str) -> u32 {
         let mut runs = self.lock();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use maud::{Markup, html};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::act::{done, stop};
 use super::form::Form;
@@ -11,6 +12,28 @@ use super::page::{alert, facts, text};
 use super::site::{Console, Next};
 
 impl Console {
+    /// Shows what a file says, and asks.
+    fn ask_first(&self, title: &str, action: &str, form: &Form, path: &std::path::Path) -> Next {
+        match (proposal(path), digest(path)) {
+            (Err(why), _) => stop(&why),
+            (_, None) => stop("The file cannot be read."),
+            (Ok(said), Some(digest)) => Next::Page(
+                title.to_owned(),
+                html! {
+                    (facts(&said))
+                    form method="post" action=(action) {
+                        (self.hidden())
+                        input type="hidden" name="file" value=(form.raw("file"));
+                        input type="hidden" name="digest" value=(digest);
+                        input type="hidden" name="sure" value="yes";
+                        button { "Yes" }
+                    }
+                    p { a href="/second" { "No, go back" } }
+                },
+            ),
+        }
+    }
+
     pub(super) async fn correct(&self, form: &Form) -> Next {
         let file = match self.file("correction", "json") {
             Ok(file) => file,
@@ -45,8 +68,8 @@ impl Console {
         files.sort();
         html! {
             p {
-                "A correction, and the deletion of evidence, take two operators: two AWS identities. The second one opens \
-                 a console of their own over the same folder (" span.mono { (self.tool.folder().display()) } "), or types \
+                "A correction, and the deletion of evidence, take two operators: two AWS identities. The second one gets \
+                 the file, and opens a console of their own over a folder with it (here: " span.mono { (self.tool.folder().display()) } "), or types \
                  the commands of the runbook."
             }
             @if files.is_empty() { p { "Nothing waits." } }
@@ -84,6 +107,9 @@ impl Console {
         let Some(path) = self.proposed(form) else { return stop("There is no such file.") };
         let mut arguments = vec!["approve".to_owned(), path.display().to_string()];
         if form.get("sure").is_some() {
+            if was_changed(form, &path) {
+                return stop("The file was changed since it was shown. Look at it again.");
+            }
             arguments.push("--yes".to_owned());
             let answer = self.tool.ask(&arguments).await;
             return match answer.error() {
@@ -95,28 +121,17 @@ impl Console {
         if let Some(error) = answer.error() {
             return stop(error);
         }
-        let said = match proposal(&path) {
-            Ok(said) => said,
-            Err(why) => return stop(&why),
-        };
-        Next::Page(
-            "Do you approve?".to_owned(),
-            html! {
-                p { "The message was looked at, and agrees with the file. Nothing is approved yet." }
-                (facts(&said))
-                form method="post" action="/second/approve" {
-                    (self.hidden())
-                    input type="hidden" name="file" value=(form.raw("file"));
-                    input type="hidden" name="sure" value="yes";
-                    button { "Yes, I approve" }
-                }
-                p { a href="/second" { "No, go back" } }
-            },
-        )
+        self.ask_first("Do you approve?", "/second/approve", form, &path)
     }
 
     pub(super) async fn carry_out(&self, form: &Form) -> Next {
         let Some(path) = self.proposed(form) else { return stop("There is no such file.") };
+        if form.get("sure").is_none() {
+            return self.ask_first("Carry it out?", "/second/carry-out", form, &path);
+        }
+        if was_changed(form, &path) {
+            return stop("The file was changed since it was shown. Look at it again.");
+        }
         let file = path.display().to_string();
         if form.raw("file").starts_with("discard-") {
             let answer = self.tool.ask(&["discard".to_owned(), format!("--approved={file}")]).await;
@@ -141,7 +156,7 @@ impl Console {
         let planned = self.tool.ask(&arguments).await;
         match planned.error() {
             Some(error) => stop(error),
-            None if !plan.exists() => stop("It would not be helped by that."),
+            None if !plan.exists() => stop("Sent back now it would die again, so it stays where it is."),
             None => Next::Go(format!("/runs/{}", self.runs.begin(&self.tool, plan, &because))),
         }
     }
@@ -168,6 +183,16 @@ pub(super) fn proposal(path: &std::path::Path) -> Result<Vec<(&'static str, Mark
         ("by", html! { (text(&value, "by")) }),
         ("because", html! { (text(&value, "because")) }),
     ])
+}
+
+/// Whether a file is another one than was shown.
+fn was_changed(form: &Form, path: &std::path::Path) -> bool {
+    digest(path).is_none_or(|digest| form.raw("digest") != digest)
+}
+
+/// What tells a file from another of the same name.
+fn digest(path: &std::path::Path) -> Option<String> {
+    Some(idv_callback::hex::hex(&Sha256::digest(std::fs::read(path).ok()?)))
 }
 
 pub(super) fn because_of(path: &std::path::Path) -> String {

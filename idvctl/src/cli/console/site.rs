@@ -1,7 +1,7 @@
 //! The console's addresses.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use idv_callback::lambda::HttpMessage;
 use maud::{Markup, html};
@@ -22,10 +22,12 @@ pub(super) struct Console {
     pub(super) guard: Guard,
     pub(super) tool: Tool,
     pub(super) target: Target,
-    /// The consumer's log group, or why it is not known.
-    pub(super) log_group: Result<String, String>,
+    /// The consumer's log group and those that were named, or why it is not known.
+    pub(super) log_groups: Result<Vec<String>, String>,
     pub(super) runs: Runs,
     pub(super) files: AtomicU32,
+    /// Whether the address with the token was opened.
+    pub(super) started: AtomicBool,
 }
 
 /// What came of a form: a page, or the address to go on to.
@@ -57,7 +59,7 @@ impl Site for Console {
         if request.method != "GET" || request.path != "/events" || self.guard.check(request).is_err() {
             return None;
         }
-        self.tool.watch(self.log_group.as_deref().ok()).ok()
+        self.tool.watch(self.log_groups.as_ref().ok()?).ok()
     }
 }
 
@@ -67,7 +69,8 @@ impl Console {
         if let Err(refused) = self.guard.host(request) {
             return refused.reply();
         }
-        if !self.guard.is_token(token) {
+        // Once: an address stays in a browser's history.
+        if !self.guard.is_token(token) || self.started.swap(true, Ordering::Relaxed) {
             return Refused::Token.reply();
         }
         let mut reply = plain(303, "text/plain; charset=utf-8", "");

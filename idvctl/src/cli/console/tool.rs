@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -21,6 +22,7 @@ pub(super) struct Tool {
     /// The embedded stack's address.
     pub(super) local: Option<String>,
     keys: Option<PathBuf>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a command answered.
@@ -67,7 +69,7 @@ impl Tool {
             words.push(format!("--keys={}", keys.display()));
         }
         words.push(format!("--audit-log={}", absolute(&target.audit_log)?.display()));
-        Ok(Self { program, folder, target: words, local: target.local.clone(), keys })
+        Ok(Self { program, folder, target: words, local: target.local.clone(), keys, turn: Arc::default() })
     }
 
     pub(super) fn folder(&self) -> &PathBuf {
@@ -76,20 +78,28 @@ impl Tool {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--json").stdin(Stdio::null()).kill_on_drop(true);
+        command.arg("--json").stdin(Stdio::null());
         command
     }
 
     /// A command of `idvctl dlq`.
     pub(super) fn dlq(&self, arguments: &[String]) -> Command {
         let mut command = self.command();
-        command.arg("dlq").args(arguments).args(&self.target);
+        // The options before what may stand behind `--`.
+        let (name, rest) = arguments.split_at(arguments.len().min(1));
+        command.arg("dlq").args(name).args(&self.target).args(rest);
         command
     }
 
-    /// Runs a command of `idvctl dlq` to its end.
+    /// Runs a command of `idvctl dlq` to its end, also when nobody waits for the answer any more. One at a time: looks hide
+    /// messages from one another.
     pub(super) async fn ask(&self, arguments: &[String]) -> Answer {
-        run(self.dlq(arguments)).await
+        let (command, turn) = (self.dlq(arguments), Arc::clone(&self.turn));
+        to_its_end(async move {
+            let _turn = turn.lock().await;
+            run(command).await
+        })
+        .await
     }
 
     /// Runs another command to its end, with the key ring where there is one in a file.
@@ -99,24 +109,36 @@ impl Tool {
         if let Some(keys) = &self.keys {
             command.arg(format!("--keys={}", keys.display()));
         }
-        run(command).await
+        to_its_end(run(command)).await
     }
 
     /// Records as they are written, one JSON document each, for as long as somebody reads.
-    pub(super) fn watch(&self, log_group: Option<&str>) -> Result<mpsc::Receiver<String>, String> {
+    pub(super) fn watch(&self, log_groups: &[String]) -> Result<mpsc::Receiver<String>, String> {
+        let (sender, receiver) = mpsc::channel(100);
+        for group in log_groups {
+            self.watch_one(group, sender.clone())?;
+        }
+        Ok(receiver)
+    }
+
+    fn watch_one(&self, group: &str, sender: mpsc::Sender<String>) -> Result<(), String> {
         let mut command = self.command();
+        command.kill_on_drop(true);
         command.arg("watch").arg("--back=600").stdout(Stdio::piped()).stderr(Stdio::null());
-        match (&self.local, log_group) {
-            (Some(url), _) => command.arg(format!("--local={url}")),
-            (None, Some(group)) => command.arg(format!("logs:{group}")),
-            (None, None) => return Err("the consumer's log group is not known".to_owned()),
+        match &self.local {
+            Some(url) => command.arg(format!("--local={url}")),
+            None => command.arg(format!("logs:{group}")),
         };
         let mut child: Child = command.spawn().map_err(|error| error.to_string())?;
-        let (sender, receiver) = mpsc::channel(100);
         let stdout = child.stdout.take().ok_or("no output")?;
         tokio::spawn(async move {
             let mut lines = BufReader::new(stdout).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
+            loop {
+                let line = tokio::select! {
+                    line = lines.next_line() => line,
+                    () = sender.closed() => break,
+                };
+                let Ok(Some(line)) = line else { break };
                 if sender.send(line).await.is_err() {
                     break;
                 }
@@ -124,8 +146,16 @@ impl Tool {
             // Nobody reads any more, or it ended: it is stopped when it is dropped.
             drop(child);
         });
-        Ok(receiver)
+        Ok(())
     }
+}
+
+/// Goes on when the request that asked for it is broken off: a command that is killed midway has done a part of its work.
+async fn to_its_end(command: impl Future<Output = Answer> + Send + 'static) -> Answer {
+    tokio::spawn(command).await.unwrap_or_else(|error| Answer {
+        code: 3,
+        value: serde_json::json!({ "error": format!("the command broke off: {error}") }),
+    })
 }
 
 async fn run(mut command: Command) -> Answer {

@@ -219,9 +219,9 @@ async fn console(
         audit_log: PathBuf::from("idv-operator-audit.jsonl"),
     };
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    let log_group = Ok(LOG_GROUP.to_owned());
+    let log_groups = Ok(vec![LOG_GROUP.to_owned()]);
     let folder = PathBuf::from("idv-console");
-    console::start(target, any_port, folder, log_group, stop_signal()?).await.map(Some)
+    console::start(target, any_port, folder, log_groups).await.map(Some)
 }
 
 /// The embedded consumer's environment variables: those of this process that a consumer reads, and what follows from the

@@ -63,18 +63,7 @@ pub(crate) async fn run(
     }
     let log = session.log().await?;
     let mut journal = FileJournal::open(&options.plan, plan.digest())?;
-    let asked = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&asked);
-    let listener = tokio::spawn(async move {
-        // Without a listener Ctrl-C ends the process, which loses nothing either.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            flag.store(true, Ordering::Relaxed);
-            output.note("stopping after this message; press Ctrl-C again to stop at once (nothing is lost either way)");
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(130);
-            }
-        }
-    });
+    let (asked, listener) = when_asked_to_stop(output);
     let records = session.records(&users);
     let canary = usize::try_from(options.canary).unwrap_or(1);
     let run = Apply {
@@ -104,6 +93,23 @@ pub(crate) async fn run(
     record.letters = Some(applied.removed);
     log.write(&record.detail(word(applied.stopped.as_ref())))?;
     report(&applied, &options.plan, output)
+}
+
+/// Set when somebody presses Ctrl-C; the second time ends the process.
+fn when_asked_to_stop(output: Output) -> (Arc<AtomicBool>, tokio::task::JoinHandle<()>) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&asked);
+    let listener = tokio::spawn(async move {
+        // Without a listener Ctrl-C ends the process, which loses nothing either.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+            output.note("stopping after this message; press Ctrl-C again to stop at once (nothing is lost either way)");
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        }
+    });
+    (asked, listener)
 }
 
 /// Every message that was sent has its record, with the receipt as its thread.
