@@ -80,7 +80,7 @@ impl DeadLetterSummary {
     }
 
     fn of(message: &DeadLetter, statement: Option<&Statement>, retention: Duration) -> Self {
-        let text = |name: &str| message.attributes.get(name).cloned();
+        let text = |name: &str| message.attributes.get(name).map(|text| plain(text));
         let event = statement.and_then(|statement| statement.event().ok());
         let receipt = statement.map(|statement| statement.envelope.receipt_id().as_str().to_owned());
         Self {
@@ -147,9 +147,16 @@ impl EventSummary {
     }
 }
 
+/// A text beside a message as it may be printed: whoever can write to the queue can write anything there.
+fn plain(text: &str) -> String {
+    let is_ours = |c: char| c.is_ascii_alphanumeric() || " ._:-/,=()".contains(c);
+    text.chars().take(200).map(|c| if is_ours(c) { c } else { '?' }).collect()
+}
+
 /// What messages that died of one cause have in common: reason, the call and error or the field and rule, and the version.
 fn fingerprint(attributes: &BTreeMap<String, String>) -> String {
-    let text = |name: &str, none| attributes.get(name).map_or(none, String::as_str);
+    let text =
+        |name: &str, none: &str| attributes.get(name).map_or_else(|| none.to_owned(), |text| plain(text));
     let (reason, detail) = (text(attribute::REASON, NO_REASON), text(attribute::DETAIL, "-"));
     format!("{reason} {detail} {}", text(attribute::VERSION, "-"))
 }

@@ -1,6 +1,6 @@
 //! Which dead letters are meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use idv_callback::assurance::QuarantineReason;
 use idv_callback::correction::Correction;
@@ -84,9 +84,11 @@ impl Selection {
 }
 
 impl DeadLetterSummary {
-    /// Whether it speaks of a conflict or a suspected forgery. Such a message moves only when it is named by reason or id.
+    /// Whether it speaks of a conflict or a suspected forgery. Such a message moves only when it is named by reason or id. So does
+    /// one whose reason nobody of this version wrote.
     pub fn is_evidence(&self) -> bool {
         EVIDENCE.iter().any(|reason| reason.code() == self.reason)
+            || !reasons().any(|reason| reason == self.reason)
     }
 }
 
@@ -97,6 +99,8 @@ pub struct Census {
     pub there: BTreeMap<String, usize>,
     /// How many were chosen.
     pub chosen: usize,
+    /// The ids and receipts that were asked for and are there.
+    pub found: BTreeSet<String>,
     /// How many of those stay because they are evidence that was not named, by reason.
     pub unnamed: BTreeMap<String, usize>,
     /// How many of those that were chosen are evidence that was named, by reason.
@@ -107,6 +111,13 @@ impl Census {
     /// Counts a message; says whether it is chosen to be looked at.
     pub fn looks_at(&mut self, selection: &Selection, message: &DeadLetterSummary) -> bool {
         *self.there.entry(message.reason.clone()).or_default() += 1;
+        if selection.ids.contains(&message.id) {
+            self.found.insert(message.id.clone());
+        }
+        if let Some(receipt) = message.receipt.as_ref().filter(|receipt| selection.receipts.contains(receipt))
+        {
+            self.found.insert(receipt.clone());
+        }
         let chosen = selection.takes(message);
         self.chosen += usize::from(chosen);
         chosen
@@ -125,6 +136,12 @@ impl Census {
         *counts.entry(message.reason.clone()).or_default() += 1;
         self.chosen -= usize::from(!named);
         named
+    }
+
+    /// The ids and receipts that were asked for and that no dead letter has.
+    pub fn absent<'s>(&self, selection: &'s Selection) -> Vec<&'s String> {
+        let named = selection.ids.iter().chain(&selection.receipts);
+        named.filter(|name| !self.found.contains(*name)).collect()
     }
 
     /// The reasons that were asked for and that no dead letter has.

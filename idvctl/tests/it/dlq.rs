@@ -64,6 +64,12 @@ fn from_the_alarm_to_the_proof_in_a_few_commands() {
         looked.status.code() == Some(1) && shown.contains("subject_conflict (1), because \"T-2\""),
         "{shown}"
     );
+    // A list that was changed by hand could name what no archive holds.
+    let proposed = operator.read("discard.json");
+    std::fs::write(operator.folder().join("changed.json"), proposed.replace("subject_conflict", "bad_seal"))
+        .unwrap();
+    let changed = operator.idvctl_as("bea", &["dlq", "approve", "changed.json", "--yes"]);
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("it was changed after"), "{changed:?}");
     let unapproved = operator.idvctl(&["dlq", "discard", "--approved", "discard.json"]);
     assert_eq!(unapproved.status.code(), Some(2), "{unapproved:?}");
     assert!(operator.idvctl_as("bea", &approve).status.success());
@@ -107,7 +113,7 @@ fn from_the_alarm_to_the_proof_in_a_few_commands() {
                 "--recipient",
                 &recipient,
             ],
-            "dead letter no-such was not found",
+            "not found, or held by somebody now: no-such",
         ),
         (
             vec![
@@ -262,7 +268,7 @@ async fn what_no_consumer_settled_is_not_said_to_be_done() {
 fn who_can_be_reached_by_others_does_not_answer_aws_calls() {
     let mut dev = crate::support::dev::Dev::listening(&["0.0.0.0:0", "--public"], &[]);
     dev.url = dev.url.replace("0.0.0.0", "127.0.0.1");
-    let operator = Operator { dev };
+    let operator = Operator { dev, held: std::sync::Mutex::default() };
     let looked = operator.idvctl(&["dlq", "list"]);
     assert_eq!(looked.status.code(), Some(3), "{looked:?}");
     assert!(Operator::new(&[]).idvctl(&["dlq", "list"]).status.success());
@@ -302,7 +308,7 @@ fn what_is_missing_is_said() {
     assert_eq!(on_aws(&["dlq", "list"]), (0, String::new()));
     // Whose pools is asked of the deployed consumer, where it can be asked; and no plan is made of nothing.
     let (code, said) = on_aws(&["dlq", "plan", "--because", "T"]);
-    assert!(code == 1 && said.contains("no dead letter fits; there are: none"), "{said}");
+    assert!(code == 1 && said.contains("no dead letter fits; there are: no dead letters"), "{said}");
     // Queues that are the same, the wrong way round, or of two installations.
     let (callbacks, dead) = (queue(CALLBACK_QUEUE), queue(DEAD_LETTER_QUEUE));
     let same = callbacks.replace("/local/", "/000000000000/");
@@ -350,6 +356,17 @@ fn a_typo_is_told_what_is_there() {
         assert_eq!(said["error"].is_string(), code == 1, "{command:?}: {said}");
     }
     assert!(!operator.folder().join("typo.json").exists() && !operator.folder().join("typo.age").exists());
+    // A message that is named and is not there; a filter of a variable that is not set; a time that no clock has.
+    for (command, code) in commands.into_iter().skip(2).zip([1, 1, 1]) {
+        let (ended, said) =
+            operator.json(&[command, &["--id", "dead-00000001", "--id", "dead-nobody"]].concat());
+        let error = said["error"].as_str().unwrap_or_default();
+        assert!(ended == code && error.contains("not found, or held by somebody now: dead-nobody"), "{said}");
+        let (ended, said) = operator.json(&[command, &["--group", ""]].concat());
+        assert!(ended == 2 && said["error"].as_str().unwrap().contains("must not be blank"), "{said}");
+    }
+    assert_eq!(operator.json(&["list", "--expiring-within", "300000000000000"]).1["dead_letters"], 1);
+    assert_eq!(operator.json(&["list"]).1["dead_letters"], 1);
     // A ticket says something.
     for command in ["plan", "discard"] {
         let (code, said) = operator.json(&[command, "--because", " ", "--id", "x"]);
@@ -439,6 +456,14 @@ async fn an_archive_is_brought_back() {
     let (code, rest) = operator.json(&restore);
     assert_eq!((code, &rest["restored"], &rest["there"]), (0, &json!(2), &json!(1)));
     assert_eq!(operator.json(&restore).1["restored"], 0, "what is there is not doubled");
+    // What somebody holds is there, too: nothing is concluded from what cannot be seen.
+    operator.hold_dead_letters().await;
+    let (code, held) = operator.json(&restore);
+    assert!(
+        code == 1 && held["error"].as_str().unwrap().contains("not every dead letter can be seen"),
+        "{held}"
+    );
+    operator.release_dead_letters().await;
     assert_eq!(shown(&operator.json(&["list"]).1), before);
     // And ends as it would have.
     operator.json(&["plan", "--because", "T-3"]);

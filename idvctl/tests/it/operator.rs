@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use idv_callback::aws::{AwsConnection, CallLimits, SqsQueue};
+use idv_callback::aws::{AwsConnection, CallLimits, MessageQueue, SqsQueue};
 use idv_callback::ports::{CallbackQueue as _, OutgoingMessage};
-use idvctl::embedded::DEAD_LETTER_QUEUE;
+use idvctl::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
+use idvctl::ports::DeadLetterStore as _;
 use serde_json::{Value, json};
 
 use crate::support::aws_endpoint::environment;
@@ -15,16 +16,20 @@ use crate::support::world::{World, approval, with_metadata};
 /// A stack that runs, and what an operator types.
 pub(crate) struct Operator {
     pub(crate) dev: Dev,
+    pub(crate) held: std::sync::Mutex<Vec<String>>,
 }
 
 impl Operator {
     pub(crate) fn new(environment: &[(&str, &str)]) -> Self {
-        Self { dev: Dev::start(environment) }
+        Self { dev: Dev::start(environment), held: std::sync::Mutex::default() }
     }
 
     /// With more arguments to `dev`.
     pub(crate) fn listening(arguments: &[&str]) -> Self {
-        Self { dev: Dev::listening(&[&["127.0.0.1:0"], arguments].concat(), &[]) }
+        Self {
+            dev: Dev::listening(&[&["127.0.0.1:0"], arguments].concat(), &[]),
+            held: std::sync::Mutex::default(),
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -112,6 +117,24 @@ impl Operator {
             attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         };
         queue.send(letter).await.unwrap();
+    }
+
+    fn queues(&self) -> MessageQueue {
+        let connection =
+            AwsConnection::of_function(&environment(&self.dev.url), CallLimits::CALLBACK).unwrap();
+        let url = |name: &str| format!("{}/local/{name}", self.dev.url);
+        MessageQueue::new(&connection, &url(CALLBACK_QUEUE), &url(DEAD_LETTER_QUEUE))
+    }
+
+    /// Somebody else looks, and holds what they see.
+    pub(crate) async fn hold_dead_letters(&self) {
+        let held = self.queues().receive(std::time::Duration::from_secs(600)).await.unwrap();
+        *self.held.lock().unwrap() = held.into_iter().map(|letter| letter.handle).collect();
+    }
+
+    pub(crate) async fn release_dead_letters(&self) {
+        let handles = std::mem::take(&mut *self.held.lock().unwrap());
+        self.queues().release(&handles).await.unwrap();
     }
 
     pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Value) {

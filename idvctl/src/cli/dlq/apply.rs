@@ -14,7 +14,7 @@ use super::journal::FileJournal;
 use super::listing::tell_some;
 use super::plan::read;
 use super::settings;
-use crate::cli::dlq::{OperatorSession, Target, unreachable};
+use crate::cli::dlq::{OperatorSession, Target};
 use crate::cli::operator::OperatorLog;
 use crate::cli::progress::Progress as WaitBar;
 use crate::output::{Failure, Output, outcome};
@@ -203,16 +203,19 @@ fn report(applied: &Applied, plan: &Path, output: Output) -> Result<ExitCode, Fa
     };
     output.line(format!("{} sent back, {} left: {what}", applied.removed, applied.left))?;
     tell_some(&details, output)?;
+    let (code, error) = match &applied.stopped {
+        None => (ExitCode::SUCCESS, None),
+        Some(Stopped::Queue(error)) => (ExitCode::from(3), Some(error.fault().to_string())),
+        Some(Stopped::Directory(fault)) => (ExitCode::from(3), Some(fault.clone())),
+        Some(_) => (outcome(false), None),
+    };
     output.value(&json!({
+        "error": error,
         "sent_back": applied.removed,
         "left": applied.left,
         "ended": word(applied.stopped.as_ref()),
         "became": applied.ended,
         "details": details,
     }))?;
-    match &applied.stopped {
-        Some(Stopped::Queue(error)) => Err(unreachable(error)),
-        Some(Stopped::Directory(fault)) => Err(Failure::unreachable(fault)),
-        stopped => Ok(outcome(stopped.is_none())),
-    }
+    Ok(code)
 }

@@ -103,7 +103,7 @@ async fn approve_discard(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let log = session.log().await?;
-    let proposal = DiscardProposal::read(&options.file)?;
+    let proposal = DiscardProposal::read(&options.file, session)?;
     refuse_own(&proposal.by, &log.who)?;
     // What the file says is its maker's word; the messages are asked.
     let depth = session.store.depth().await.map_err(|error| unreachable(&error))?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::dlq::archive_file::{self, recipients};
 use crate::cli::dlq::chosen::Chosen;
 use crate::cli::dlq::listing::{is_complete, remarks, tell_by_reason};
-use crate::cli::dlq::selection::{SelectionOptions, nothing_chosen, refuse_unknown_reasons};
+use crate::cli::dlq::selection::{SelectionOptions, nothing_chosen, refuse_absent, refuse_unknown_reasons};
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::private_file;
 use crate::output::{Failure, Output, outcome};
@@ -46,15 +46,19 @@ pub(crate) async fn run(
     let selection = options.selection.selection();
     let Chosen { taken, census, reasons, depth } = Chosen::hold(session, &selection, false).await?;
     let (letters, complete) = (taken.letters, is_complete(depth, taken.scanned));
+    let absent = refuse_absent(&selection, &census);
     let kept = match file {
-        Some(file) if !letters.is_empty() => archive_file::write(file, &recipients, &letters),
+        Some(file) if !letters.is_empty() && absent.is_ok() => {
+            archive_file::write(file, &recipients, &letters)
+        }
         _ => Ok(()),
     };
     taken.held.release().await.map_err(|error| unreachable(&error))?;
     kept?;
+    absent?;
     refuse_unknown_reasons(&selection, &census)?;
     if letters.is_empty() && !selection.is_everything() {
-        return Err(nothing_chosen(&census));
+        return Err(nothing_chosen(&census, complete));
     }
     if let Some(file) = file.filter(|_| !letters.is_empty()) {
         let mut record = log.act(AuditCode::Archived, "");

@@ -12,10 +12,10 @@ use serde_json::json;
 use crate::cli::dlq::archive_file::{self, recipients};
 use crate::cli::dlq::chosen::Chosen;
 use crate::cli::dlq::discard_proposal::DiscardProposal;
-use crate::cli::dlq::listing::{remarks, tell_by_reason};
+use crate::cli::dlq::listing::{is_complete, remarks, tell_by_reason};
 use crate::cli::dlq::proposal::approved_by;
 use crate::cli::dlq::selection::{
-    SelectionOptions, evidence, nothing_chosen, refuse_unknown_reasons, tell_evidence, ticket,
+    SelectionOptions, evidence, nothing_chosen, refuse_absent, refuse_unknown_reasons, tell_evidence, ticket,
 };
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
 use crate::cli::operator::OperatorLog;
@@ -83,7 +83,7 @@ pub(crate) async fn run(
         chosen.release().await?;
         return Err(failure);
     }
-    let taken = chosen.taken;
+    let (depth, scanned, taken) = (chosen.depth, chosen.taken.scanned, chosen.taken);
     let kept = archive_file::write(file, &recipients, &taken.letters);
     if kept.is_err() || !census.named.is_empty() {
         let proposed = match kept {
@@ -95,37 +95,43 @@ pub(crate) async fn run(
     }
     let count = delete(session, taken, (&log, because, None)).await?;
     output.line(format!("{count} discarded; they are in {}", file.display()))?;
-    output.value(&json!({ "archive": file, "discarded": count, "evidence": evidence(&census) }))?;
-    Ok(ExitCode::SUCCESS)
+    remarks(depth, scanned, output);
+    let complete = is_complete(depth, scanned);
+    output.value(&json!({
+        "archive": file,
+        "discarded": count,
+        "evidence": evidence(&census),
+        "complete": complete,
+    }))?;
+    // Who named the messages meant these; who gave a filter may have meant some that could not be seen.
+    Ok(outcome(complete || !selection.ids.is_empty()))
 }
 
 /// Why nothing is done.
 fn refusal(selection: &Selection, chosen: &Chosen<'_>) -> Option<Failure> {
-    let found = |id: &&String| chosen.taken.letters.iter().any(|letter| letter.id == **id);
-    let missing: Vec<_> = selection.ids.iter().filter(|id| !found(id)).cloned().collect();
-    if let Err(failure) = refuse_unknown_reasons(selection, &chosen.census) {
+    let census = &chosen.census;
+    if let Err(failure) = refuse_unknown_reasons(selection, census).and(refuse_absent(selection, census)) {
         return Some(failure);
     }
-    if !missing.is_empty() {
-        let ids = missing.join(", ");
-        return Some(Failure::refused(format!(
-            "dead letter {ids} was not found, or somebody holds it now; nothing was discarded"
-        )));
-    }
-    chosen.taken.letters.is_empty().then(|| nothing_chosen(&chosen.census))
+    let complete = is_complete(chosen.depth, chosen.taken.scanned);
+    chosen.taken.letters.is_empty().then(|| nothing_chosen(census, complete))
 }
 
 /// Says what would be done.
 async fn dry_run(chosen: Chosen<'_>, output: Output) -> Result<ExitCode, Failure> {
-    tell_by_reason(&chosen.reasons, "would be copied and deleted", output)?;
-    remarks(chosen.depth, chosen.taken.scanned, output);
+    let (letters, reasons, census) =
+        (chosen.taken.letters.len(), chosen.reasons.clone(), chosen.census.clone());
+    let (depth, scanned) = (chosen.depth, chosen.taken.scanned);
+    chosen.release().await?;
+    tell_by_reason(&reasons, "would be copied and deleted", output)?;
+    remarks(depth, scanned, output);
     output.value(&json!({
         "dry_run": true,
-        "letters": chosen.taken.letters.len(),
-        "reasons": chosen.reasons,
-        "evidence": evidence(&chosen.census),
+        "letters": letters,
+        "reasons": reasons,
+        "evidence": evidence(&census),
+        "complete": is_complete(depth, scanned),
     }))?;
-    chosen.release().await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -168,7 +174,7 @@ async fn discard_approved(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let log = session.log().await?;
-    let proposal = DiscardProposal::read(path)?;
+    let proposal = DiscardProposal::read(path, session)?;
     if proposal.by != log.who {
         return Err(Failure::usage(format!(
             "{} proposed it, so only the same operator can do it",

@@ -26,6 +26,9 @@ pub(crate) struct DiscardProposal {
     pub(crate) archive: String,
     pub(crate) archive_sha256: String,
     pub(crate) letters: Vec<Proposed>,
+    /// A keyed digest of all that: what it lists was copied into the archive by this tool.
+    #[serde(default)]
+    tag: String,
 }
 
 /// A message that is to be deleted.
@@ -54,14 +57,23 @@ impl DiscardProposal {
                 body_sha256: shown.body_sha256,
             }
         };
-        Ok(Self {
+        let proposal = Self {
             schema: SCHEMA.to_owned(),
             because: because.to_owned(),
             by: by.to_owned(),
             archive: std::path::absolute(archive)?.display().to_string(),
             archive_sha256: archive_file::digest(archive)?,
             letters: letters.iter().map(proposed).collect(),
-        })
+            tag: String::new(),
+        };
+        let tag = proposal.computed_tag(session)?;
+        Ok(Self { tag, ..proposal })
+    }
+
+    fn computed_tag(&self, session: &OperatorSession<'_>) -> Result<String, Failure> {
+        let bare = Self { tag: String::new(), ..self.clone() };
+        let json = serde_json::to_vec(&bare).map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(hex(&session.ring.audit.secret.mac(&[b"idv-callback/discard-proposal/1\n", &json]).to_bytes()))
     }
 
     /// What is approved: all of it.
@@ -70,16 +82,20 @@ impl DiscardProposal {
         Ok(hex(&Sha256::new().chain_update(b"idv-callback/discard/1\n").chain_update(json).finalize()))
     }
 
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn read(path: &Path, session: &OperatorSession<'_>) -> Result<Self, Failure> {
         let complaint = |error: String| Failure::usage(format!("{}: {error}", path.display()));
         let json = std::fs::read(path).map_err(|error| complaint(error.to_string()))?;
         let proposal: Self = serde_json::from_slice(&json)
             .map_err(|error| complaint(format!("it is no file of `dlq discard` (line {})", error.line())))?;
-        if proposal.schema == SCHEMA {
-            Ok(proposal)
-        } else {
-            Err(complaint(format!("its schema is not {SCHEMA}")))
+        if proposal.schema != SCHEMA {
+            return Err(complaint(format!("its schema is not {SCHEMA}")));
         }
+        if proposal.tag != proposal.computed_tag(session)? {
+            let changed =
+                "it was changed after `dlq discard` wrote it, or with another key ring; run that anew";
+            return Err(complaint(changed.to_owned()));
+        }
+        Ok(proposal)
     }
 
     /// Whether it is about this message, with this body.

@@ -22,8 +22,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) selection: SelectionOptions,
     /// List this many at the most; all are counted.
-    #[arg(long, alias = "most", default_value_t = 50, value_name = "N")]
-    pub(crate) limit: usize,
+    #[arg(long, alias = "most", default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
     /// List all.
     #[arg(long, conflicts_with = "limit")]
     pub(crate) all: bool,
@@ -60,7 +60,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let selection = options.selection.selection();
     let now = SystemClock.now();
-    let most = if options.all { usize::MAX } else { options.limit };
+    let most = if options.all { usize::MAX } else { usize::try_from(options.limit).unwrap_or(usize::MAX) };
     let (mut census, mut behind, mut letters) = (Census::default(), 0, BTreeMap::new());
     let (depth, scanned) = look(session, output, |message| {
         if !census.looks_at(&selection, &message) {

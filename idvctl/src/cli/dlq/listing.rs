@@ -53,7 +53,7 @@ pub(crate) fn remarks(depth: Depth, scanned: Scanned, output: Output) {
         ));
     } else if (scanned.seen as u64) < depth.messages.saturating_sub(depth.held) {
         output.note(
-            "SQS counts more messages than were seen: it gives at most ten messages of one user at a time",
+            "SQS counts more messages than were seen: it gives at most ten messages of one user at a time, and none behind one that is held",
         );
     }
 }

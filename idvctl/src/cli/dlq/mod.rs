@@ -41,6 +41,7 @@ pub(crate) use listing::age;
 use super::keys;
 use super::local::{LIMITS, local_connection};
 use super::operator::OperatorLog;
+use super::private_file;
 use crate::aws::{ConsumerRecords, DeployedConsumer, Inspection, caller_identity, connect};
 use crate::embedded::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE};
 use crate::output::{Failure, Output};
@@ -267,6 +268,10 @@ impl<'a> OperatorSession<'a> {
     async fn log(&self) -> Result<OperatorLog, Failure> {
         let identity = caller_identity(&self.connection).await;
         let who = identity.map_err(|fault| Failure::unreachable(fault.to_string()))?;
+        // Nothing is done that cannot be written down.
+        let log = &self.target.audit_log;
+        private_file::append(log)
+            .map_err(|error| Failure::usage(format!("--audit-log {}: {error}", log.display())))?;
         Ok(OperatorLog::new(&self.target.audit_log, who))
     }
 

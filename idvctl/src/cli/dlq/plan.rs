@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::dlq::listing::{is_complete, remarks};
 use crate::cli::dlq::proposal;
 use crate::cli::dlq::selection::{
-    SelectionOptions, evidence, nothing_chosen, refuse_unknown_reasons, tell_evidence, ticket,
+    SelectionOptions, evidence, nothing_chosen, refuse_absent, refuse_unknown_reasons, tell_evidence, ticket,
 };
 use crate::cli::dlq::settings;
 use crate::cli::dlq::{OperatorSession, Target, unreachable};
@@ -58,7 +58,8 @@ pub(crate) async fn run(
     let users = session.users().await?;
     let log = session.log().await?;
     if let Some(path) = &options.correction {
-        let (message_id, correction) = proposal::sealed(session, (&log, &users), path).await?;
+        let (message_id, correction) =
+            proposal::sealed(session, (&log, &users), path, !options.dry_run).await?;
         selection.ids.push(message_id.clone());
         selection.corrections.insert(message_id, correction);
     }
@@ -79,8 +80,9 @@ pub(crate) async fn run(
         Plan::make(&session.store, &users.forecaster(session), &selection, depth.retention, made, seen).await;
     let (plan, census, scanned) = made.map_err(|error| unreachable(&error))?;
     refuse_unknown_reasons(&selection, &census)?;
+    refuse_absent(&selection, &census)?;
     if census.chosen == 0 {
-        return Err(nothing_chosen(&census));
+        return Err(nothing_chosen(&census, is_complete(depth, scanned)));
     }
     tell_evidence(&census, output);
     if let Some(consumer) = settings::is_off(&users.consumer) {

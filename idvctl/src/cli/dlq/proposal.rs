@@ -114,6 +114,7 @@ pub(crate) async fn sealed(
     session: &OperatorSession<'_>,
     (log, users): (&OperatorLog, &UserAccess),
     path: &Path,
+    is_recorded: bool,
 ) -> Result<(String, Correction), Failure> {
     let proposal = Proposal::read(path)?;
     if proposal.by != log.who {
@@ -138,7 +139,9 @@ pub(crate) async fn sealed(
     let user = proposal.find_user(session, users).await?;
     let mut record = proposal.record(log, AuditCode::CorrectionSealed, (session, &user))?;
     record.approved_by = Some(approved_by);
-    log.write(&record)?;
+    if is_recorded {
+        log.write(&record)?;
+    }
     Ok((proposal.message_id, correction))
 }
 

@@ -21,16 +21,16 @@ pub(crate) struct SelectionOptions {
     #[arg(long, value_name = "REASON", value_parser = ReasonParser)]
     pub(crate) reason: Vec<String>,
     /// Only this message. Can be given several times.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = not_blank)]
     pub(crate) id: Vec<String>,
     /// Only this group (one user), or what its name begins with. Can be given several times.
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_parser = not_blank)]
     pub(crate) group: Vec<String>,
     /// Only the message of this receipt. Can be given several times.
-    #[arg(long, value_name = "RECEIPT")]
+    #[arg(long, value_name = "RECEIPT", value_parser = not_blank)]
     pub(crate) receipt: Vec<String>,
     /// Only those of this proofing session. Can be given several times.
-    #[arg(long, value_name = "SESSION")]
+    #[arg(long, value_name = "SESSION", value_parser = not_blank)]
     pub(crate) session: Vec<String>,
     /// Only those whose event has this status. Can be given several times.
     #[arg(long, value_name = "STATUS", value_parser = statuses())]
@@ -130,7 +130,7 @@ fn age(text: &str) -> Result<Duration, &'static str> {
 /// Reasons and how many messages have each.
 pub(crate) fn counts(of: &BTreeMap<String, usize>) -> String {
     let each: Vec<_> = of.iter().map(|(reason, count)| format!("{reason} ({count})")).collect();
-    if each.is_empty() { "none".to_owned() } else { each.join(", ") }
+    if each.is_empty() { "no dead letters".to_owned() } else { each.join(", ") }
 }
 
 /// A reason that no message has and this version does not know is a mistake, and not an answer.
@@ -147,9 +147,23 @@ pub(crate) fn refuse_unknown_reasons(selection: &Selection, census: &Census) -> 
     )))
 }
 
+/// Who names messages means each of them: one that is not there is a mistake, or is held by somebody.
+pub(crate) fn refuse_absent(selection: &Selection, census: &Census) -> Result<(), Failure> {
+    let absent = census.absent(selection);
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = absent.into_iter().map(String::as_str).collect();
+    Err(Failure::refused(format!(
+        "not found, or held by somebody now: {}; nothing was done. Look again in a minute",
+        names.join(", ")
+    )))
+}
+
 /// What there is to say where nothing was chosen, to whoever wants to move or copy something.
-pub(crate) fn nothing_chosen(census: &Census) -> Failure {
-    let there = counts(&census.there);
+pub(crate) fn nothing_chosen(census: &Census, complete: bool) -> Failure {
+    let hidden = if complete { "" } else { ", and some that cannot be seen now: look again in a minute" };
+    let there = format!("{}{hidden}", counts(&census.there));
     if census.unnamed.is_empty() {
         return Failure::refused(format!("no dead letter fits; there are: {there}"));
     }

@@ -30,6 +30,7 @@ pub(crate) struct Options {
 struct Prospect {
     forecast: String,
     helps: bool,
+    known: bool,
     user: Value,
     told: String,
 }
@@ -134,6 +135,7 @@ async fn prospect(session: &OperatorSession<'_>, dead: &DeadLetter) -> Prospect 
     let unknown = |why: String| Prospect {
         forecast: format!("not known: {why}"),
         helps: false,
+        known: false,
         user: Value::Null,
         told: format!("not known: {why}"),
     };
@@ -158,7 +160,7 @@ async fn prospect(session: &OperatorSession<'_>, dead: &DeadLetter) -> Prospect 
             }
         },
     };
-    Prospect { forecast, helps: is_sent, user, told }
+    Prospect { forecast, helps: is_sent, known: true, user, told }
 }
 
 /// The user's record now, without whose it is.
@@ -194,6 +196,14 @@ pub(super) fn described(user: &UserRecord, name: &str) -> (Value, String) {
 
 fn next(message: &DeadLetterSummary, prospect: &Prospect) -> String {
     let id = &message.id;
+    if !prospect.known {
+        return "see to it that its user and the consumer can be read (above), and look again".to_owned();
+    }
+    if prospect.helps && message.is_evidence() {
+        return format!(
+            "runbooks/conflict-or-suspected-forgery.md; only then: idvctl dlq plan --id {id} --because TICKET"
+        );
+    }
     if prospect.helps {
         return format!("idvctl dlq plan --id {id} --because TICKET");
     }
