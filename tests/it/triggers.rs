@@ -1447,8 +1447,9 @@ async fn an_operator_opens_a_session_for_a_user_who_is_there() {
     assert_ne!(another["session_id"], opened["session_id"]);
     let (code, stands, _) = run(&["--user", "CANARY-proofed"]).await;
     assert_eq!((code, &stands["opened"]), (1, &json!(false)));
-    let (code, _, complaint) = run(&["--user", "nobody"]).await;
-    assert!(code == 2 && complaint.contains("there is no user of that name"), "{complaint}");
+    let (code, refused, _) = run(&["--user", "nobody"]).await;
+    let complaint = refused["error"].as_str().unwrap();
+    assert!(code == 2 && complaint.contains("there is no user of that name"), "{refused}");
     let log = std::fs::read_to_string(folder.path().join("idv-operator-audit.jsonl")).unwrap();
     let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let words: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();

@@ -88,7 +88,9 @@ pub(crate) fn sentence(error: AuthenticationError) -> &'static str {
     match error {
         AuthenticationError::HeaderMissing => "a signature header field is missing",
         AuthenticationError::HeaderRepeated => "a signature header field stands more than once",
-        AuthenticationError::MessageIdMalformed => "the message id is not 1 to 128 of A-Z a-z 0-9 _ -",
+        AuthenticationError::MessageIdMalformed => {
+            "the message id is not 1 to 256 visible ASCII characters without a full stop"
+        }
         AuthenticationError::TimestampMalformed => "the timestamp is not seconds in plain digits",
         AuthenticationError::SignatureMalformed => "the signature is not 32 bytes in the profile's form",
         AuthenticationError::TooManySignatures => "there are more signatures than a sender has keys",

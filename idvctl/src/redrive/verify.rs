@@ -270,9 +270,14 @@ fn open_ones(wanted: &[Wanted<'_>]) -> usize {
     wanted.iter().filter(|wanted| wanted.outcome.is_none() && wanted.sent.is_some()).count()
 }
 
-/// Whether a record names the event, and says of its session what the forecast would have added.
+/// Whether a record names the event, and says of its session what the forecast would have added. A pool without
+/// `custom:idv_history` has no more to say than whether an approval stands.
 fn says(held: &Assurance, message: &PlannedMessage, event: &EventId) -> bool {
-    held.has_taken_in(event) && message.adds().is_some_and(|added| held.covers(&added))
+    held.has_taken_in(event)
+        && match &held.history {
+            Some(_) => message.adds().is_some_and(|added| held.covers(&added)),
+            None => message.forecast != "applied" || held.approval_stands(),
+        }
 }
 
 fn is_confirmed_as_forecast(message: &PlannedMessage, user: &UserRecord) -> bool {
