@@ -149,7 +149,7 @@ fn report(
         "digest": file.map(|_| plan.digest()),
         "evidence": evidence(census),
         "settings": plan.settings,
-        "each": file.is_none().then(|| each(plan)),
+        "each": (file.is_none() && output.is_json()).then(|| each(plan)),
         "letters": plan.letters.len(),
         "stay": plan.left_out.len(),
         "forecasts": forecasts,
