@@ -65,7 +65,7 @@ pub(crate) async fn run(
     };
     let columns = ["cause (reason, detail, version)", "messages", "users", "oldest", "time left"];
     output.table(&columns, groups.iter().map(row))?;
-    if groups.is_empty() && !selection.is_everything() {
+    if groups.is_empty() {
         output.line(format!("no dead letter fits; there are: {}", counts(&census.there)))?;
     }
     remarks(depth, scanned, output);
