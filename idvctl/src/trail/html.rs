@@ -1,9 +1,9 @@
 //! Pieces of the page. Every text is escaped by the templates.
 
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 
 /// A table, which can be scrolled sideways where it does not fit.
-pub(super) fn table(caption: &str, columns: &[&str], rows: &[Vec<String>]) -> Markup {
+pub(crate) fn table(caption: &str, columns: &[&str], rows: &[Vec<impl Render>]) -> Markup {
     html! {
         div.wide tabindex="0" role="region" aria-label=(caption) {
             table {

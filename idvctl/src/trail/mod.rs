@@ -23,6 +23,8 @@ mod verify;
 pub use checkpoint::{Leaf, NothingNew, SealedLog};
 pub use entry::{Entry, Place, entries_in};
 pub use finding::{Finding, FindingKind};
+#[cfg(feature = "operator")]
+pub(crate) use html::table;
 pub use note::{NoteError, SigningKey, VerifyingKey, signed};
 pub use ocsf::ocsf;
 pub use reconcile::{Class, Reconciled, Reconciliation, UserLink};

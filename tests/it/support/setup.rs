@@ -70,28 +70,23 @@ pub(crate) fn python() -> PathBuf {
 
 /// A folder with `node_modules`.
 pub(crate) fn node() -> PathBuf {
-    once("node", &NODE_PACKAGES, |path| {
-        std::fs::create_dir_all(path).unwrap();
-        run(
-            "the tests need Node 18 or newer with npm, and the npm registry at the first run",
-            Command::new("npm")
-                .args(["install", "--no-audit", "--no-fund", "--prefix"])
-                .arg(path)
-                .args(NODE_PACKAGES),
-        );
-    })
+    npm("node", &NODE_PACKAGES)
 }
 
 /// A folder with `node_modules`: what drives a browser, and what looks at a page's accessibility.
 pub(crate) fn browser() -> PathBuf {
-    once("browser", &BROWSER_PACKAGES, |path| {
+    npm("browser", &BROWSER_PACKAGES)
+}
+
+fn npm(folder: &str, packages: &[&str]) -> PathBuf {
+    once(folder, packages, |path| {
         std::fs::create_dir_all(path).unwrap();
         run(
             "the tests need Node 18 or newer with npm, and the npm registry at the first run",
             Command::new("npm")
                 .args(["install", "--no-audit", "--no-fund", "--prefix"])
                 .arg(path)
-                .args(BROWSER_PACKAGES),
+                .args(packages),
         );
     })
 }

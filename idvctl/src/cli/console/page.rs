@@ -3,6 +3,8 @@
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
+pub(super) use crate::trail::table;
+
 /// The places of the console, in the order of its navigation.
 const PLACES: [(&str, &str); 6] = [
     ("/", "Overview"),
@@ -42,19 +44,6 @@ pub(super) fn page(title: &str, place: &str, with_lab: bool, content: &Markup) -
         }
     }
     .into_string()
-}
-
-/// A table, which can be scrolled sideways where it does not fit.
-pub(super) fn table(caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Markup {
-    html! {
-        div.wide tabindex="0" role="region" aria-label=(caption) {
-            table {
-                caption { (caption) }
-                thead { tr { @for column in columns { th scope="col" { (column) } } } }
-                tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
-            }
-        }
-    }
 }
 
 /// Names and values.
