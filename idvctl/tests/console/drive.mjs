@@ -161,6 +161,11 @@ async function bringRight() {
   await press("form button");
   check(/\/runs\/1$/.test(page.url()), page.url());
   await accessible("a run", 1200);
+  // Other pages answer while it is under way, and say that it is.
+  const other = await browser.newPage();
+  await other.goto(`${base}/`, { timeout: 5000 });
+  check(/run 1 is under way/.test(await other.$eval("main", (main) => main.innerText)), "it is not said that a run is under way");
+  await other.close();
   await until("the end of the run", () => page.$("[data-over]"), page, 120_000);
   facts.outcomes = await page.$$eval("[data-over] tbody tr td:last-child", (cells) => cells.map((cell) => cell.innerText));
   check(facts.outcomes.length === 40, `${facts.outcomes.length} outcomes`);

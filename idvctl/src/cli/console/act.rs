@@ -38,7 +38,7 @@ impl Console {
         if command == "plan" {
             arguments.push(format!("--because={because}"));
         }
-        let answer = self.tool.ask(&arguments).await;
+        let answer = self.ask(&arguments).await;
         if let Some(error) = answer.error() {
             return stop(error);
         }
@@ -101,7 +101,7 @@ impl Console {
         let mut arguments = vec!["plan".to_owned(), format!("--because={because}")];
         arguments.push(format!("--output={}", file.display()));
         arguments.extend(ids);
-        let planned = self.tool.ask(&arguments).await;
+        let planned = self.ask(&arguments).await;
         if let Some(error) = planned.error() {
             return stop(error);
         }
@@ -123,7 +123,7 @@ impl Console {
             arguments.push(format!("--output={}", proposal.display()));
         }
         arguments.extend(ids);
-        let answer = self.tool.ask(&arguments).await;
+        let answer = self.ask(&arguments).await;
         if let Some(error) = answer.error() {
             return stop(error);
         }

@@ -14,16 +14,9 @@ const SHOWN: usize = 100;
 impl Console {
     /// Dead letters with what would become of each.
     pub(super) async fn dead_letters(&self, reason: Option<&str>) -> Markup {
-        if let Some(number) = self.runs.under_way() {
-            // A look would hide messages from it.
-            return html! {
-                p { "A run is under way, and the messages are its own until it ends: "
-                    a href=(format!("/runs/{number}")) { "run " (number) } }
-            };
-        }
         let mut list = vec!["list".to_owned(), format!("--limit={SHOWN}")];
         list.extend(reason.map(|reason| format!("--reason={reason}")));
-        let listed = self.tool.ask(&list).await;
+        let listed = self.ask(&list).await;
         if let Some(error) = listed.error() {
             return alert(error);
         }
@@ -81,7 +74,7 @@ impl Console {
         }
         plan.extend(["plan", "--dry-run", "--because=console"].map(str::to_owned));
         plan.rotate_right(3);
-        let planned = self.tool.ask(&plan).await;
+        let planned = self.ask(&plan).await;
         let one = |each: &Value| {
             let confirms = each.get("confirms") == Some(&Value::Bool(true));
             let more = if confirms { ", confirms" } else { "" };
@@ -92,7 +85,7 @@ impl Console {
     }
 
     pub(super) async fn letter(&self, id: &str) -> Markup {
-        let shown = self.tool.ask(&["show".to_owned(), "--".to_owned(), id.to_owned()]).await;
+        let shown = self.ask(&["show".to_owned(), "--".to_owned(), id.to_owned()]).await;
         if let Some(error) = shown.error() {
             return alert(error);
         }

@@ -15,7 +15,7 @@ use crate::trail::Entry;
 
 impl Console {
     pub(super) async fn overview(&self) -> Markup {
-        let groups = self.tool.ask(&["groups".to_owned()]).await;
+        let groups = self.ask(&["groups".to_owned()]).await;
         let stages: [(&str, &str); 5] = [
             ("accepted", "accepted accepted_unreadable asserted"),
             ("refused", "refused rejected deferred"),

@@ -63,7 +63,7 @@ impl Runs {
         self.lock().iter().map(|(number, run)| (*number, run.clone())).collect()
     }
 
-    /// Whether one is under way.
+    /// The one that is under way.
     pub(super) fn under_way(&self) -> Option<u32> {
         self.lock().iter().find(|(_, run)| !run.is_over()).map(|(number, _)| *number)
     }

@@ -40,7 +40,6 @@ impl Console {
             Err(why) => return stop(&why),
         };
         let answer = self
-            .tool
             .ask(&[
                 "correct".to_owned(),
                 format!("--username={}", form.raw("username").trim()),
@@ -111,13 +110,13 @@ impl Console {
                 return stop("The file was changed since it was shown. Look at it again.");
             }
             arguments.push("--yes".to_owned());
-            let answer = self.tool.ask(&arguments).await;
+            let answer = self.ask(&arguments).await;
             return match answer.error() {
                 Some(error) => stop(error),
                 None => done(&format!("Approved by {}.", answer.text("approved_by")), "/second"),
             };
         }
-        let answer = self.tool.ask(&arguments).await;
+        let answer = self.ask(&arguments).await;
         if let Some(error) = answer.error() {
             return stop(error);
         }
@@ -134,7 +133,7 @@ impl Console {
         }
         let file = path.display().to_string();
         if form.raw("file").starts_with("discard-") {
-            let answer = self.tool.ask(&["discard".to_owned(), format!("--approved={file}")]).await;
+            let answer = self.ask(&["discard".to_owned(), format!("--approved={file}")]).await;
             return match answer.error() {
                 Some(error) => stop(error),
                 None => {
@@ -153,7 +152,7 @@ impl Console {
             format!("--because={because}"),
             format!("--output={}", plan.display()),
         ];
-        let planned = self.tool.ask(&arguments).await;
+        let planned = self.ask(&arguments).await;
         match planned.error() {
             Some(error) => stop(error),
             None if !plan.exists() => stop("Sent back now it would die again, so it stays where it is."),

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use idv_callback::lambda::HttpMessage;
 use maud::{Markup, html};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::form::Form;
 use super::guard::{Guard, Refused};
 use super::page::page;
 use super::runs::{Runs, run_part};
-use super::tool::Tool;
+use super::tool::{Answer, Tool};
 use super::{lab, plain};
 use crate::cli::dlq::Target;
 use crate::cli::private_file;
@@ -82,6 +83,17 @@ impl Console {
     pub(super) fn page(&self, title: &str, place: &str, content: &Markup) -> Reply {
         let text = page(title, place, self.tool.local.is_some(), content);
         plain(200, "text/html; charset=utf-8", &text)
+    }
+
+    /// Asks a command that looks through the queue; not while a run is under way, whose messages a look would hide.
+    pub(super) async fn ask(&self, arguments: &[String]) -> Answer {
+        match self.runs.under_way() {
+            None => self.tool.ask(arguments).await,
+            Some(number) => Answer {
+                code: 1,
+                value: json!({ "error": format!("run {number} is under way: look at it, and come back when it is over") }),
+            },
+        }
     }
 
     pub(super) fn hidden(&self) -> Markup {

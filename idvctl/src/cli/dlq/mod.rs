@@ -67,7 +67,7 @@ pub(crate) enum DlqCommand {
     /// Replay the messages of a plan: one, then five, then the rest. Can be run again with the same plan.
     #[command(alias = "replay")]
     Apply(apply::Options),
-    /// Show the outcome of each message of a plan. Exit code 0 only when all ended as forecast.
+    /// Show the outcome of each message of a plan. Exit code 0 only when each is settled and nothing speaks against its forecast.
     Verify(verify::Options),
     /// Show what becomes a dead letter as it happens, and how many there are.
     Watch(watch::Options),

@@ -45,8 +45,8 @@ pub(super) fn resolve(
                 return Ok(deployed);
             }
             Err(Failure::usage(format!(
-                "your shell says other settings than the deployed consumer {} has: {} (first your shell's). The consumer decides: unset what your \
-                 shell says, or deploy first",
+                "your shell says other settings than the deployed consumer {} has: {} (first your shell's). The consumer \
+                 decides: unset what your shell says, or deploy first",
                 consumer.function_arn,
                 differences.join("; ")
             )))
